@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+# How Berth's libraries, programs and unit tests are compiled. One function each.
+
+find_package(PkgConfig REQUIRED)
+find_package(GTest REQUIRED)
+
+# What every target is compiled with.
+add_library(berth_options INTERFACE)
+target_include_directories(berth_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(
+  berth_options
+  INTERFACE -Wall
+            -Wextra
+            -Wpedantic
+            -Wshadow
+            -Wnon-virtual-dtor
+            -Wimplicit-fallthrough
+            -Wswitch-enum
+            -Wunused-result
+            -Werror
+            -ffunction-sections
+            -fdata-sections
+            -fno-plt
+            -fstack-protector-strong)
+target_compile_definitions(berth_options INTERFACE _GNU_SOURCE BERTH_VERSION="${PROJECT_VERSION}")
+target_link_options(berth_options INTERFACE -fuse-ld=lld-19 -Wl,--gc-sections -Wl,--icf=safe)
+
+if(BERTH_SANITIZE)
+  target_compile_options(berth_options INTERFACE -fsanitize=${BERTH_SANITIZE} -fno-sanitize-recover=all
+                                                 -fno-omit-frame-pointer)
+  target_link_options(berth_options INTERFACE -fsanitize=${BERTH_SANITIZE})
+endif()
+
+# Objects hold both bitcode and machine code: programs link the first (ThinLTO), tests the second (fast to link).
+if(BERTH_LTO)
+  target_compile_options(berth_options INTERFACE -flto=thin -ffat-lto-objects)
+endif()
+
+# berth_library(<folder> SOURCES … DEPS … TESTS …): the static library berth_<folder> and, from TESTS, the program
+# <folder>_test, which runs under ctest.
+function(berth_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;TESTS;TEST_DEPS" ${ARGN})
+  add_library(berth_${name} STATIC ${arg_SOURCES})
+  target_link_libraries(berth_${name} PUBLIC berth_options ${arg_DEPS})
+  if(arg_TESTS)
+    berth_test(${name}_test SOURCES ${arg_TESTS} DEPS berth_${name} ${arg_TEST_DEPS})
+  endif()
+endfunction()
+
+function(berth_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE berth_options ${arg_DEPS} GTest::gmock GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name})
+endfunction()
+
+# berth_program(<name> SOURCES … DEPS … [STATIC])
+function(berth_program name)
+  cmake_parse_arguments(arg "STATIC" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE berth_options ${arg_DEPS})
+  if(BERTH_LTO)
+    target_link_options(${name} PRIVATE -flto=thin -ffat-lto-objects -Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/lto)
+  endif()
+  # Sanitizers need a dynamic libc.
+  if(arg_STATIC AND NOT BERTH_SANITIZE)
+    target_compile_options(${name} PRIVATE -fPIE)
+    target_link_options(${name} PRIVATE -static-pie)
+  endif()
+endfunction()

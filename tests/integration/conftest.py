@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the runtime's black-box tests.
+
+BERTH_OCI names the runtime under test (default: build/release/bin/berth-oci). With a foreign runtime, tests
+marked `needs("…")` are skipped; Berth itself is never excused by that mark. BERTH_TEST_KEEP=1 keeps the
+directories of the tests.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent.parent
+REPOSITORY = TESTS.parent
+sys.path.insert(0, str(TESTS))
+
+from support import oci  # noqa: E402
+
+BUILD = REPOSITORY / "build/tests"
+
+
+def runtime_binary() -> Path:
+    named = os.environ.get("BERTH_OCI")
+    if not named:
+        return REPOSITORY / "build/release/bin/berth-oci"
+    found = shutil.which(named) or named
+    return Path(os.path.abspath(found))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(feature): foreign runtimes lack the feature; never skips Berth")
+
+
+def pytest_report_header(config):
+    return f"runtime: {runtime_binary()}"
+
+
+def pytest_collection_modifyitems(config, items):
+    binary = runtime_binary()
+    for item in items:
+        mark = item.get_closest_marker("needs")
+        if mark and oci.is_foreign(binary):
+            item.add_marker(pytest.mark.skip(reason=f"{binary.name} lacks: {mark.args[0]}"))
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    if os.geteuid() != 0:
+        pytest.skip("containers with cgroups and devices need root")
+    path = runtime_binary()
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"no runtime at {path}: build it, or set BERTH_OCI", pytrace=False)
+    oci.become_subreaper()
+    return path
+
+
+@pytest.fixture(scope="session")
+def probe_binary() -> Path:
+    """support/probe.c, compiled when it is newer than the program."""
+    source, target = TESTS / "support/probe.c", BUILD / "probe"
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        fresh = f"{target}.{os.getpid()}"
+        subprocess.run(["cc", "-static", "-O1", "-o", fresh, source], check=True)
+        os.rename(fresh, target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def root_maker(probe_binary, tmp_path_factory):
+    """Root file systems of hard links; their origin lies on the file system of the tests' directories."""
+    cache = Path(tempfile.mkdtemp(prefix="berth-test-programs-"))
+    yield oci.Root(cache, probe_binary)
+    shutil.rmtree(cache)
+
+
+@pytest.fixture
+def work():
+    """A directory of this test, which a mapped root may enter too. `runtime` removes it."""
+    path = Path(tempfile.mkdtemp(prefix="berth-test-"))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def runtime(binary, work, root_maker, request):
+    made = oci.Runtime(binary, work, root_maker)
+    request.node.berth_runtime = made
+    yield made
+    left = made.cleanup()
+    if left and not getattr(request.node, "berth_failed", False):
+        pytest.fail(f"the test left behind: {left}", pytrace=False)
+
+
+@pytest.fixture
+def bundle(runtime) -> oci.Bundle:
+    return runtime.bundle()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if call.when != "teardown" and report.failed:
+        item.berth_failed = True
+    runtime = getattr(item, "berth_runtime", None)
+    if report.failed and runtime:
+        report.sections += runtime.dump()

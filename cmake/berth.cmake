@@ -24,12 +24,14 @@ target_compile_options(
             -fno-plt
             -fstack-protector-strong)
 target_compile_definitions(berth_options INTERFACE _GNU_SOURCE BERTH_VERSION="${PROJECT_VERSION}")
-target_link_options(berth_options INTERFACE -fuse-ld=lld-19 -Wl,--gc-sections -Wl,--icf=safe)
+target_link_options(berth_options INTERFACE -fuse-ld=lld-19 -Wl,--gc-sections)
 
 if(BERTH_SANITIZE)
   target_compile_options(berth_options INTERFACE -fsanitize=${BERTH_SANITIZE} -fno-sanitize-recover=all
                                                  -fno-omit-frame-pointer)
   target_link_options(berth_options INTERFACE -fsanitize=${BERTH_SANITIZE})
+else()
+  target_link_options(berth_options INTERFACE -Wl,--icf=all)
 endif()
 
 if(BERTH_FUZZ)
@@ -41,10 +43,11 @@ if(BERTH_LTO)
   target_compile_options(berth_options INTERFACE -flto=thin -ffat-lto-objects)
 endif()
 
-# berth_library(<folder> SOURCES … DEPS … TESTS …): the static library berth_<folder> and, from TESTS, the program
-# <folder>_test, which runs under ctest.
+# berth_library(<folder> SOURCES … DEPS … TESTS … [SMALL]): the static library berth_<folder> and, from TESTS, the
+# program <folder>_test, which runs under ctest. SMALL: optimized for size, since it is a part of berth-shim and spends
+# its time in system calls.
 function(berth_library name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;TESTS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(arg "SMALL" "" "SOURCES;DEPS;TESTS;TEST_DEPS" ${ARGN})
   foreach(list arg_SOURCES arg_TESTS) # LEAD: temporary while files are being written
     set(present)
     foreach(file ${${list}})
@@ -56,6 +59,9 @@ function(berth_library name)
   endforeach()
   add_library(berth_${name} STATIC ${arg_SOURCES})
   target_link_libraries(berth_${name} PUBLIC berth_options ${arg_DEPS})
+  if(arg_SMALL)
+    target_compile_options(berth_${name} PRIVATE $<$<CONFIG:Release>:-Os>)
+  endif()
   if(arg_TESTS)
     berth_test(${name}_test SOURCES ${arg_TESTS} DEPS berth_${name} ${arg_TEST_DEPS})
   endif()
@@ -80,7 +86,7 @@ function(berth_program name)
   # Sanitizers need a dynamic libc.
   if(arg_STATIC AND NOT BERTH_SANITIZE)
     target_compile_options(${name} PRIVATE -fPIE)
-    target_link_options(${name} PRIVATE -static-pie)
+    target_link_options(${name} PRIVATE -static-pie -Wl,-z,pack-relative-relocs)
   endif()
 endfunction()
 

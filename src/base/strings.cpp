@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include <cerrno>
+#include <chrono>
 #include <ctime>
 
 #include "base/error.h"
@@ -88,12 +89,16 @@ std::string random_hex(size_t bytes) {
     return text;
 }
 
+// Not gmtime_r: it drags the time zone code of libc, and with it scanf, into every static program.
 std::string rfc3339(int64_t time_ns) {
-    time_t seconds = time_ns / 1'000'000'000;
-    std::tm parts{};
-    ::gmtime_r(&seconds, &parts);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", parts.tm_year + 1900, parts.tm_mon + 1,
-                       parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, time_ns % 1'000'000'000);
+    using namespace std::chrono;
+    sys_time<nanoseconds> time{nanoseconds(time_ns)};
+    sys_days day = floor<days>(time);
+    year_month_day date(day);
+    hh_mm_ss<nanoseconds> clock(time - day);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", static_cast<int>(date.year()),
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
+                       clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
 }
 
 int64_t now_ns() {

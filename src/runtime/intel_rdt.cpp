@@ -126,12 +126,14 @@ std::optional<RdtGroup> apply_intel_rdt(const spec::IntelRdt& config, std::strin
     }
     std::vector<std::string> lines = schema_lines(config);
     RdtGroup group;
-    group.group = fmt::format("{}/{}", *resctrl, config.closID.empty() ? id : std::string_view(config.closID));
+    group.group =
+        fmt::format("{}/{}", *resctrl, config.closID.empty() ? id : std::string_view(config.closID));
     bool made = false;
     if (!config.closID.empty() && lines.empty()) {
         if (!sys::exists(group.group))
-            fail_field("linux.intelRdt.closID",
-                       fmt::format("there is no class of service {} and no schemata to make it of", group.group));
+            fail_field(
+                "linux.intelRdt.closID",
+                fmt::format("there is no class of service {} and no schemata to make it of", group.group));
     } else {
         made = make_folder(group.group);
         if (!made) compare_schemata(group.group, lines);

@@ -12,6 +12,7 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -101,7 +102,9 @@ void run(UniqueFd directory, UniqueFd handshake) {
         // After the container's init was made: that would inherit it.
         if (oom_score_adj) set_oom_score_adj(*oom_score_adj);
     } catch (const Error& error) {
-        send_message(handshake.get(), json::print(json::Object{{"error", encode_error(error)}}), {}, true);
+        json::Object wire = encode_error(error);
+        if (std::optional<int> code = runtime::exec_exit_code(error)) wire["exit_code"] = *code;
+        send_message(handshake.get(), json::print(json::Object{{"error", std::move(wire)}}), {}, true);
         throw;
     }
     shim->hand_over(std::move(handshake));

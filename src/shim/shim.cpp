@@ -173,7 +173,7 @@ json::Object Shim::greeting() const {
 
 json::Object Shim::state() const {
     std::string_view status = to_string(phase_);
-    if (phase_ == Phase::running && container_->status() == runtime::Status::paused) status = "paused";
+    if (phase_ == Phase::running && is_paused()) status = "paused";
     json::Object state{{"id", options_.id},
                        {"status", status},
                        {"pid", phase_ == Phase::created || phase_ == Phase::running ? exit_.pid : 0},
@@ -188,6 +188,15 @@ json::Object Shim::state() const {
     state["parked"] = std::move(parked);
     if (phase_ == Phase::ended) state["exit"] = encode_exit(exit_);
     return state;
+}
+
+/// False where it can't be told: that a state can be asked for matters more.
+bool Shim::is_paused() const {
+    try {
+        return container_->status() == runtime::Status::paused;
+    } catch (const Error&) {
+        return false;
+    }
 }
 
 void Shim::require_alive() const {

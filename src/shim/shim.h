@@ -105,6 +105,7 @@ class Shim final : private StdioListener, private Execs::Owner, public RequestHa
     void count_oom_kills();
     void report_log_drops();
     void require_alive() const;
+    bool is_paused() const;
 
     void init_ended(sys::ExitStatus status);
     void begin_to_end();

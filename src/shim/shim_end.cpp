@@ -126,6 +126,7 @@ void Shim::linger() {
     linger_timer_.cancel();
     server_.stop_listening();
     unlinkat(directory_.get(), kSocketName, 0);
+    log_->drain();
     loop_.stop();
 }
 

@@ -97,6 +97,24 @@ void thaw_unified(const std::string& dir) {
         throw make_error(ErrorKind::conflict, "thawing {}: an ancestor of the cgroup is frozen", dir);
 }
 
+/// False if it can't: the cgroup is gone, or threaded (its processes are the domain's, above).
+bool kill_unified(const std::string& dir) {
+    std::optional<UniqueFd> freezer = try_open_at(AT_FDCWD, dir + "/cgroup.freeze", O_RDWR);
+    std::optional<UniqueFd> killer = try_open_at(AT_FDCWD, dir + "/cgroup.kill", O_WRONLY);
+    if (!freezer || !killer) return false;
+    bool was_frozen = trim(read_at_start(freezer->get(), "cgroup.freeze")) == "1";
+    // The kernel goes through the tasks once, and one that it has just come by may fork before its signal
+    // arrives. In a cgroup that is being frozen (no need to wait for it) such a child runs no code: the
+    // second pass gets it.
+    if (!was_frozen) write_at_start(freezer->get(), "1", "cgroup.freeze");
+    bool can_kill = ::pwrite(killer->get(), "1", 1, 0) == 1;
+    int code = errno;
+    if (can_kill) write_at_start(killer->get(), "1", "cgroup.kill");
+    if (!was_frozen) write_at_start(freezer->get(), "0", "cgroup.freeze");
+    if (!can_kill && code != EOPNOTSUPP) throw errno_error(code, fmt::format("write to {}/cgroup.kill", dir));
+    return can_kill;
+}
+
 }  // namespace
 
 void Cgroup::freeze(milliseconds timeout) {
@@ -128,20 +146,11 @@ bool Cgroup::frozen() const {
 
 void Cgroup::kill(int signal) {
     if (!exists()) return;
-    if (const std::string* dir = unified_dir(); dir && signal == SIGKILL) {
-        try {
-            write_kernel_file(*dir + "/cgroup.kill", "1");
-        } catch (const Error& error) {
-            // EOPNOTSUPP: the cgroup is threaded, its processes are the domain's.
-            if (error.code() != EOPNOTSUPP) throw;
-            signal_all(signal);
-        }
-    } else {
-        signal_all(signal);
-    }
+    const std::string* dir = unified_dir();
+    if (signal != SIGKILL || !dir || !kill_unified(*dir)) signal_all(signal);
     // A task in v1's freezer doesn't even die.
     if (signal != SIGKILL) return;
-    if (const std::string* dir = v1_dir("freezer")) thaw_v1(*dir);
+    if (const std::string* freezer = v1_dir("freezer")) thaw_v1(*freezer);
 }
 
 void Cgroup::signal_all(int signal) {

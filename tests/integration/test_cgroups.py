@@ -33,7 +33,8 @@ def test_the_process_is_in_its_cgroups(runtime, bundle):
     for controller in host.controllers():
         if host.cgroup_mode() == "v1" and host.hierarchies()[controller].name == "unified":
             continue
-        assert (container.cgroup.directory(controller) / "cgroup.procs").read_text().split() == [str(container.pid)]
+        members = (container.cgroup.directory(controller) / "cgroup.procs").read_text().split()
+        assert members == [str(container.pid)]
 
 
 def test_children_are_counted_too(runtime, bundle):
@@ -87,7 +88,8 @@ def test_memory_reservation(runtime, bundle):
 
 def test_memory_without_limit(runtime, bundle):
     container = limited(runtime, bundle, "memory", memory={"limit": -1})
-    assert container.cgroup.read("memory", "memory.limit_in_bytes", "memory.max") in (str(2**63 - 4096), "max")
+    assert container.cgroup.read("memory", "memory.limit_in_bytes", "memory.max") in (str(2**63 - 4096),
+                                                                                      "max")
 
 
 def test_swap_is_memory_and_swap_together(runtime, bundle):
@@ -276,76 +278,6 @@ def test_an_unknown_unified_setting(runtime, bundle):
     runtime.assert_clean()
 
 
-# -- devices
-
-KMSG = {"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11, "fileMode": 0o666}
-
-
-def kmsg(runtime, bundle, *rules):
-    """What opening a device that exists in the container, but is none of the defaults, gives: read, write."""
-    bundle.linux["devices"] = [dict(KMSG)]
-    bundle.resources["devices"] = [{"allow": False, "access": "rwm"}, *rules]
-    bundle.capabilities("CAP_SYSLOG", "CAP_SYS_ADMIN", "CAP_MKNOD")
-    seen = [runtime.probe(bundle, f"open /dev/kmsg {mode}")["open./dev/kmsg"] for mode in "rw"]
-    return tuple(seen)
-
-
-def test_a_device_is_denied_by_default(runtime, bundle):
-    assert kmsg(runtime, bundle) == ("EPERM", "EPERM")
-
-
-@pytest.mark.parametrize("access,expected", [("rwm", ("ok", "ok")), ("rw", ("ok", "ok")), ("r", ("ok", "EPERM")),
-                                             ("w", ("EPERM", "ok")), ("m", ("EPERM", "EPERM"))])
-def test_a_device_is_allowed(runtime, bundle, access, expected):
-    assert kmsg(runtime, bundle, {"allow": True, "type": "c", "major": 1, "minor": 11, "access": access}) == expected
-
-
-@pytest.mark.parametrize("rule", [
-    {"allow": True, "access": "rwm"},
-    {"allow": True, "type": "a", "access": "rwm"},
-    {"allow": True, "type": "c", "access": "rwm"},
-    {"allow": True, "type": "c", "major": 1, "access": "rwm"},
-    {"allow": True, "type": "c", "major": -1, "minor": -1, "access": "rwm"},
-], ids=["none", "a", "c", "c1", "wildcards"])
-def test_wildcards(runtime, bundle, rule):
-    assert kmsg(runtime, bundle, rule) == ("ok", "ok")
-
-
-def test_a_rule_of_another_type_or_number_does_not_count(runtime, bundle):
-    assert kmsg(runtime, bundle, {"allow": True, "type": "b", "major": 1, "minor": 11, "access": "rwm"},
-                {"allow": True, "type": "c", "major": 1, "minor": 12, "access": "rwm"}) == ("EPERM", "EPERM")
-
-
-def test_a_later_denial_takes_back(runtime, bundle):
-    allow = {"allow": True, "type": "c", "major": 1, "minor": 11, "access": "rwm"}
-    deny = {"allow": False, "type": "c", "major": 1, "minor": 11, "access": "w"}
-    assert kmsg(runtime, bundle, allow, deny) == ("ok", "EPERM")
-
-
-def test_all_but_one(runtime, bundle):
-    assert kmsg(runtime, bundle, {"allow": True, "access": "rwm"},
-                {"allow": False, "type": "c", "major": 1, "minor": 11, "access": "rwm"}) == ("EPERM", "EPERM")
-
-
-def test_default_devices_are_always_allowed(runtime, bundle):
-    names = ("null", "zero", "full", "random", "urandom")
-    seen = runtime.probe(bundle, *[f"open /dev/{name} r" for name in names])
-    assert set(seen.values()) == {"ok"}
-
-
-def test_mknod_is_allowed_but_not_its_use(runtime, bundle):
-    bundle.capabilities("CAP_MKNOD")
-    bundle.resources["devices"].append({"allow": True, "type": "b", "access": "m"})
-    seen = runtime.probe(bundle, "mknod /tmp/disk b 7 0", "open /tmp/disk r")
-    assert seen == {"mknod./tmp/disk": "ok", "open./tmp/disk": "EPERM"}
-
-
-def test_exec_is_bound_by_the_device_rules(runtime, bundle):
-    bundle.linux["devices"] = [dict(KMSG)]
-    bundle.capabilities("CAP_SYSLOG", "CAP_SYS_ADMIN")
-    assert runtime.paused(bundle).exec_probe("open /dev/kmsg r")["open./dev/kmsg"] == "EPERM"
-
-
 # -- update
 
 @pytest.mark.parametrize("flags,controller,v1,v2,expected", [
@@ -523,7 +455,8 @@ def test_events_report_an_out_of_memory_kill(runtime, bundle):
     gate = runtime.work / "gate"
     os.mkfifo(gate)
     bundle.mount("/gate", source=gate, options=["bind"])
-    container = runtime.run_detached(bundle.shell(f"echo ready; read x < /gate; probe hog {200 * MiB}")).ready()
+    bundle.shell(f"echo ready; read x < /gate; probe hog {200 * MiB}")
+    container = runtime.run_detached(bundle).ready()
     reader, writer = os.pipe()
     child = runtime.popen("events", "--interval", "1s", container.id, stdout=writer)
     os.close(writer)

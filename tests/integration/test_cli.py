@@ -8,7 +8,8 @@ import pytest
 
 needs = pytest.mark.needs
 
-COMMANDS = ["create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec",
+COMMANDS = ["create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run",
+            "spec",
             "start", "state", "update"]
 
 
@@ -59,7 +60,8 @@ def test_features(runtime):
     features = json.loads(runtime.cmd("features").out)
     assert features["ociVersionMin"] == "1.0.0"
     assert features["ociVersionMax"].startswith("1.")
-    assert set(features["hooks"]) == {"prestart", "createRuntime", "createContainer", "startContainer", "poststart",
+    assert set(features["hooks"]) == {"prestart", "createRuntime", "createContainer", "startContainer",
+                                      "poststart",
                                       "poststop"}
     assert {"bind", "rbind", "ro", "nosuid", "tmpcopyup"} <= set(features["mountOptions"])
     linux = features["linux"]
@@ -104,7 +106,8 @@ def test_help_of_a_command(runtime, command):
 
 
 @pytest.mark.parametrize("command,flags", [
-    ("create", ["--bundle", "--console-socket", "--pid-file", "--no-pivot", "--no-new-keyring", "--preserve-fds"]),
+    ("create",
+     ["--bundle", "--console-socket", "--pid-file", "--no-pivot", "--no-new-keyring", "--preserve-fds"]),
     ("run", ["--bundle", "--detach", "--no-subreaper", "--pid-file"]),
     ("exec", ["--process", "--tty", "--user", "--env", "--cwd", "--cap", "--detach", "--pid-file", "--cgroup",
               "--preserve-fds", "--console-socket", "--additional-gids", "--no-new-privs", "--apparmor",
@@ -126,13 +129,15 @@ def test_an_unknown_command(runtime):
     assert result.rc != 0 and "nonsense" in result.err + result.out
 
 
-@pytest.mark.parametrize("args", [["--nonsense", "list"], ["list", "--nonsense"], ["create", "--nonsense", "x"]])
+@pytest.mark.parametrize("args",
+                         [["--nonsense", "list"], ["list", "--nonsense"], ["create", "--nonsense", "x"]])
 def test_an_unknown_flag(runtime, args):
     result = bare(runtime, *args, check=False)
     assert result.rc != 0 and "nonsense" in result.err + result.out
 
 
-@pytest.mark.parametrize("args", [["create"], ["start"], ["state"], ["kill"], ["delete"], ["exec"], ["exec", "x"],
+@pytest.mark.parametrize("args",
+                         [["create"], ["start"], ["state"], ["kill"], ["delete"], ["exec"], ["exec", "x"],
                                   ["ps"], ["pause"], ["resume"], ["update"], ["events"], ["state", "a", "b"],
                                   ["list", "a"], ["run"]])
 def test_a_wrong_number_of_arguments(runtime, args):
@@ -184,7 +189,8 @@ def test_errors_go_to_the_log_and_to_stderr(runtime):
 
 def test_the_text_format(runtime):
     log = runtime.work / "text.log"
-    bare(runtime, "--root", str(runtime.root), "--log", str(log), "--log-format", "text", "state", "nobody", check=False)
+    bare(runtime, "--root", str(runtime.root), "--log", str(log), "--log-format", "text", "state", "nobody",
+         check=False)
     line = log.read_text().splitlines()[-1]
     assert line.startswith("time=") and "level=error" in line and 'msg="' in line
 
@@ -204,7 +210,8 @@ def test_invalid_log_flags(runtime, args):
 def test_debug_writes_more(runtime, bundle):
     bundle.write()
     log = runtime.work / "debug.log"
-    bare(runtime, "--root", str(runtime.root), "--debug", "--log", str(log), "--log-format", "json", "run", "--bundle",
+    bare(runtime, "--root", str(runtime.root), "--debug", "--log", str(log), "--log-format", "json", "run",
+         "--bundle",
          str(bundle.path), runtime.new_id())
     assert any(json.loads(line)["level"] == "debug" for line in log.read_text().splitlines())
 

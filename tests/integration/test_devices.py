@@ -10,7 +10,8 @@ import pytest
 needs = pytest.mark.needs
 
 DEFAULTS = {"null": "1:3", "zero": "1:5", "full": "1:7", "random": "1:8", "urandom": "1:9", "tty": "5:0"}
-LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
+LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+         "stderr": "/proc/self/fd/2",
          "ptmx": "pts/ptmx"}
 
 
@@ -47,7 +48,8 @@ def test_null_swallows_and_zero_gives(runtime, bundle):
      "char 0640 12:34 10:229"),
     ({"path": "/dev/mine", "type": "b", "major": 7, "minor": 77, "fileMode": 0o660}, "block 0660 0:0 7:77"),
     ({"path": "/dev/mine", "type": "p", "fileMode": 0o622}, "fifo 0622 0:0 0:0"),
-    ({"path": "/dev/deep/er/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}, "char 0666 0:0 1:3"),
+    ({"path": "/dev/deep/er/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666},
+     "char 0666 0:0 1:3"),
     ({"path": "/opt/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}, "char 0666 0:0 1:3"),
 ], ids=["default-mode", "u", "owner", "block", "fifo", "deep", "outside-dev"])
 def test_configured_devices(runtime, bundle, device, expected):
@@ -62,7 +64,8 @@ def test_configured_devices(runtime, bundle, device, expected):
 
 
 def test_a_configured_device_replaces_a_default(runtime, bundle):
-    bundle.linux["devices"] = [{"path": "/dev/tty", "type": "c", "major": 5, "minor": 0, "fileMode": 0o620, "gid": 5}]
+    bundle.linux["devices"] = [{"path": "/dev/tty", "type": "c", "major": 5, "minor": 0, "fileMode": 0o620,
+                                "gid": 5}]
     seen = runtime.probe(bundle, "stat /dev/tty")["stat./dev/tty"].split()
     assert seen[1:3] == ["0620", "0:5"]
 

@@ -10,9 +10,11 @@ import pytest
 from support import engines, host, oci
 
 MiB = 1 << 20
+MEMORY_LIMIT = "/sys/fs/cgroup/" + ("memory/memory.limit_in_bytes" if host.cgroup_mode() == "v1"
+                                    else "memory.max")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine_work():
     paths = []
 
@@ -39,14 +41,15 @@ def _open(kind, programs, binary, root_maker, engine_work):
         engines.reap_strays(engine.work)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def podman(binary, root_maker, engine_work):
     yield from _open(engines.Podman, ("podman", "conmon"), binary, root_maker, engine_work)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def docker(binary, root_maker, engine_work):
-    yield from _open(engines.Docker, ("dockerd", "docker", "containerd", "unshare"), binary, root_maker, engine_work)
+    yield from _open(engines.Docker, ("dockerd", "docker", "containerd", "unshare"), binary, root_maker,
+                     engine_work)
 
 
 @pytest.fixture(params=["podman", "docker"])
@@ -117,7 +120,8 @@ def test_the_default_configuration_confines(engine):
 
 
 def test_read_only(engine):
-    seen = engine.probe("write /x y", "write /tmp/x y", "write /dev/shm/x y", flags=["--read-only", "--tmpfs", "/tmp"])
+    seen = engine.probe("write /x y", "write /tmp/x y", "write /dev/shm/x y",
+                        flags=["--read-only", "--tmpfs", "/tmp"])
     assert (seen["write./x"], seen["write./tmp/x"], seen["write./dev/shm/x"]) == ("EROFS", "ok", "ok")
 
 
@@ -134,8 +138,8 @@ def test_user_and_groups(engine):
 
 def test_memory_limit(engine):
     host.require_controller("memory")
-    path = "/sys/fs/cgroup/memory/memory.limit_in_bytes" if host.cgroup_mode() == "v1" else "/sys/fs/cgroup/memory.max"
-    assert engine.probe(f"cat {path}", flags=["--memory", "32m"])[f"cat.{path}"] == str(32 * MiB)
+    seen = engine.probe(f"cat {MEMORY_LIMIT}", flags=["--memory", "32m"])
+    assert seen[f"cat.{MEMORY_LIMIT}"] == str(32 * MiB)
 
 
 def test_too_much_memory(engine):
@@ -164,7 +168,8 @@ def test_volumes(engine):
 
 def test_limits_hostname_workdir_environment(engine):
     seen = engine.probe("rlimit nofile", "process", "env", "cat /proc/sys/net/ipv4/ip_forward",
-                        flags=["--ulimit", "nofile=77:88", "--hostname", "given", "--workdir", "/var", "-e", "A=b",
+                        flags=["--ulimit", "nofile=77:88", "--hostname", "given", "--workdir", "/var", "-e",
+                               "A=b",
                                "--sysctl", "net.ipv4.ip_forward=1"])
     assert seen["rlimit.nofile"] == "77 88" and seen["hostname"] == "given" and seen["cwd"] == "/var"
     assert seen["env.A"] == "b" and seen["cat./proc/sys/net/ipv4/ip_forward"] == "1"
@@ -197,7 +202,8 @@ def test_exec(engine, lasting):
 
 
 def test_exec_with_user_env_and_cwd(engine, lasting):
-    done = engine.cmd("exec", "-u", "1000", "-e", "A=b", "-w", "/etc", lasting, *oci.probe_argv("ids", "env", "process"))
+    done = engine.cmd("exec", "-u", "1000", "-e", "A=b", "-w", "/etc", lasting,
+                      *oci.probe_argv("ids", "env", "process"))
     seen = oci.facts(done.stdout)
     assert seen["uid"].split()[0] == "1000" and seen["env.A"] == "b" and seen["cwd"] == "/etc"
 
@@ -277,14 +283,14 @@ def test_docker_updates_limits(docker):
     host.require_controller("memory")
     name = docker.start(*oci.probe_argv("pause"), flags=["--memory", "64m", "--memory-swap", "64m"])
     docker.cmd("update", "--memory", "48m", "--memory-swap", "48m", "--pids-limit", "33", name)
-    base = "/sys/fs/cgroup/memory/memory.limit_in_bytes" if host.cgroup_mode() == "v1" else "/sys/fs/cgroup/memory.max"
-    assert docker.cmd("exec", name, "cat", base).stdout.strip() == str(48 * MiB)
+    assert docker.cmd("exec", name, "cat", MEMORY_LIMIT).stdout.strip() == str(48 * MiB)
     docker.cmd("rm", "-f", name)
 
 
 def test_docker_reports_an_out_of_memory_kill(docker):
     host.require_controller("memory")
-    name = docker.start(*oci.probe_argv(f"hog {200 * MiB}"), flags=["--memory", "24m", "--memory-swap", "24m"])
+    name = docker.start(*oci.probe_argv(f"hog {200 * MiB}"),
+                        flags=["--memory", "24m", "--memory-swap", "24m"])
     docker.cmd("wait", name)
     assert docker.inspect(name, "{{.State.OOMKilled}} {{.State.ExitCode}}") == "true 137"
     docker.cmd("rm", name)
@@ -316,7 +322,8 @@ def test_docker_terminal_keeps_its_size(docker):
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
     script = "while ! probe tty | grep -q 'winsize=33 99'; do :; done; echo resized"
-    child = subprocess.Popen([*docker.command, "run", "--rm", "-it", *docker.run_flags, engines.IMAGE, "/bin/sh", "-c",
+    child = subprocess.Popen([*docker.command, "run", "--rm", "-it", *docker.run_flags, engines.IMAGE,
+                              "/bin/sh", "-c",
                               script], env=docker.env, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     stream = oci.Stream(master)

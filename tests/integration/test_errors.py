@@ -248,7 +248,8 @@ def test_commands_on_a_container_that_does_not_exist(runtime, verb):
 def test_kill_and_exec_of_a_container_that_does_not_exist(runtime):
     fails(runtime, runtime.cmd("kill", "no-such-container", "KILL", check=False), "does not exist")
     fails(runtime, runtime.cmd("exec", "no-such-container", "true", check=False), "does not exist")
-    fails(runtime, runtime.cmd("update", "--pids-limit", "10", "no-such-container", check=False), "does not exist")
+    fails(runtime, runtime.cmd("update", "--pids-limit", "10", "no-such-container", check=False),
+          "does not exist")
 
 
 def test_an_id_is_taken_once(runtime, bundle):

@@ -34,7 +34,8 @@ def test_a_signal_is_128_and_its_number(running, number):
 
 def test_signals_are_forwarded(runtime, running):
     reader, writer = os.pipe()
-    child = runtime.popen("exec", running.id, "/bin/probe", "catch", "15", "9", "+", "say", "ready", "+", "pause",
+    child = runtime.popen("exec", running.id, "/bin/probe", "catch", "15", "9", "+", "say", "ready", "+",
+                          "pause",
                           stdout=writer)
     os.close(writer)
     with os.fdopen(reader) as out:
@@ -169,7 +170,8 @@ def test_limits_and_oom_score_are_the_containers(runtime, bundle):
 
 def test_seccomp_is_the_containers(runtime, bundle):
     bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
-                               "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]}
+                               "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO",
+                                             "errnoRet": 95}]}
     seen = runtime.paused(bundle).exec_probe("mkdir /tmp/x", "seccomp")
     assert (seen["mkdir./tmp/x"], seen["seccomp"]) == ("EOPNOTSUPP", "2")
 
@@ -215,7 +217,8 @@ def test_process_file(runtime, running, with_process):
                "rlimits": [{"type": "RLIMIT_CORE", "soft": 1, "hard": 2}],
                "capabilities": {"bounding": ["CAP_CHOWN"]}, "noNewPrivileges": True}
     seen = with_process(process).facts
-    assert seen["uid"].split()[0] == "12" and seen["gid"].split()[0] == "34" and "56" in seen["groups"].split()
+    assert seen["uid"].split()[0] == "12" and seen["gid"].split()[0] == "34"
+    assert "56" in seen["groups"].split()
     assert seen["env.X"] == "y" and "env.PATH" not in seen
     assert seen["cwd"] == "/usr" and seen["rlimit.core"] == "1 2" and seen["nnp"] == "1"
     assert int(seen["bounding"], 16) == 1
@@ -261,7 +264,8 @@ def test_a_terminal(runtime, running):
 def test_console_size_from_the_process_file(runtime, running, with_process):
     socket = runtime.console_socket()
     pid_file = runtime.work / "exec.pid"
-    process = {"args": ["/bin/probe", "tty"], "cwd": "/", "env": [], "terminal": True, "user": {"uid": 0, "gid": 0},
+    process = {"args": ["/bin/probe", "tty"], "cwd": "/", "env": [], "terminal": True,
+               "user": {"uid": 0, "gid": 0},
                "consoleSize": {"height": 12, "width": 34}}
     with_process(process, "--detach", "--pid-file", pid_file, "--console-socket", socket.path)
     terminal, _ = socket.receive()

@@ -56,7 +56,8 @@ def test_poststart_runs_after_start(runtime, bundle, notes):
 @pytest.mark.parametrize("kind,statuses", [
     ("prestart", {"creating", "created"}), ("createRuntime", {"creating", "created"}),
     ("createContainer", {"creating", "created"}), ("startContainer", {"created"}),
-    pytest.param("poststart", {"running"}, marks=needs("poststart hooks after start")), ("poststop", {"stopped"})])
+    pytest.param("poststart", {"running"}, marks=needs("poststart hooks after start")),
+    ("poststop", {"stopped"})])
 def test_the_state_comes_on_stdin(runtime, bundle, notes, kind, statuses):
     bundle.config["annotations"] = {"a.b": "c"}
     note(bundle, notes, kind, "cat > state")
@@ -83,7 +84,8 @@ def test_a_hook_that_does_not_read_its_stdin(runtime, bundle, notes, kind):
     assert (notes / "done").read_text() == "done\n"
 
 
-@pytest.mark.parametrize("kind,inside", [("prestart", False), ("createRuntime", False), ("createContainer", True),
+@pytest.mark.parametrize("kind,inside",
+                         [("prestart", False), ("createRuntime", False), ("createContainer", True),
                                          ("startContainer", True), ("poststart", False), ("poststop", False)])
 def test_the_namespaces_it_runs_in(runtime, bundle, notes, kind, inside):
     note(bundle, notes, kind, "for x in mnt net uts; do readlink /proc/self/ns/$x; done > ns")
@@ -196,7 +198,8 @@ def test_a_failing_poststop_hook_does_not_stop_the_delete(runtime, bundle, notes
 def test_a_hook_that_takes_too_long_is_killed(runtime, bundle, notes, kind):
     note(bundle, notes, kind, "read pid rest < /proc/self/stat; echo $pid > pid; exec sleep 1000", timeout=1)
     result = runtime.try_create(bundle)
-    assert result.rc != 0 and ("timeout" in result.error or "timed out" in result.error or "ran past" in result.error)
+    assert result.rc != 0 and ("timeout" in result.error or "timed out" in result.error
+                               or "ran past" in result.error)
     assert not os.path.exists(f"/proc/{(notes / 'pid').read_text().strip()}")
     runtime.assert_clean()
 

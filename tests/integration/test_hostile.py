@@ -9,6 +9,7 @@ another process that swaps as fast as it can, and in steps, which is exhaustive 
 
 import json
 import os
+import signal
 import stat
 import subprocess
 
@@ -388,12 +389,14 @@ def test_cve_2025_52881_exec(runtime, bundle, work):
     process["user"] = {"uid": 1000, "gid": 1000, "additionalGids": [29]}
     (work / "process.json").write_text(json.dumps(process))
     pid_file = work / "exec.pid"
-    result = container.runtime.cmd("exec", "--process", work / "process.json", "--detach", "--pid-file", pid_file,
-                                   container.id, check=False, timeout=HANG)
+    result = runtime.cmd("exec", "--process", work / "process.json", "--detach", "--pid-file", pid_file, container.id,
+                         check=False, timeout=HANG)
     if result.rc == 0:
-        pid = pid_file.read_text()
+        pid = int(pid_file.read_text())
         with open(f"/proc/{pid}/oom_score_adj") as real:
             assert real.read().strip() == "77"
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)  # before the container can end, whose pid namespace it is in
     else:
         assert result.error.strip(), result
     for name in files:

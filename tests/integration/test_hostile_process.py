@@ -37,17 +37,18 @@ def thief(runtime, bundle, binary) -> oci.Container:
 
 
 def assert_not_stolen(container, binary, digest):
-    hostile.stop(container)
-    report = oci.facts(container.out.all())
+    report = oci.facts(hostile.stop(container))
     assert hashlib.sha256(binary.read_bytes()).hexdigest() == digest, f"the runtime was overwritten: {report}"
     assert report["wrote"] == "0", report
 
 
+@pytest.mark.parametrize("privileged", [False, True], ids=["plain", "privileged"])
 @pytest.mark.parametrize("way", ["exec", "run", "script"])
-def test_cve_2019_5736_runtime_binary(runtime, way):
+def test_cve_2019_5736_runtime_binary(runtime, way, privileged):
     """Defence: what a container can reach as /proc/PID/exe of the runtime is no writable file of the host (a sealed
     copy or a read-only mount). Without it the attacker keeps a descriptor of the binary, reopens it for writing
-    once nothing executes it, and the copy's checksum changes."""
+    once nothing executes it, and the copy's checksum changes. A privileged container may also mount: what protects the
+    binary must be no flag of a mount that it can lift."""
     original = runtime.binary
     binary = hostile.attack_runtime_binary(runtime)
     digest = hashlib.sha256(binary.read_bytes()).hexdigest()
@@ -56,9 +57,13 @@ def test_cve_2019_5736_runtime_binary(runtime, way):
         argv = blocking_self_exe(first, binary)
         (first.rootfs / "x/script").write_text(f"#!/x/{binary.name}\n")
         (first.rootfs / "x/script").chmod(0o755)
+        second = runtime.bundle()
+        if privileged:
+            first.capabilities(*hostile.ALL_CAPABILITIES)
+            second.capabilities(*hostile.ALL_CAPABILITIES)
         container = thief(runtime, first, binary)
         if way == "run":
-            second = runtime.bundle().namespace("pid", f"/proc/{container.pid}/ns/pid")
+            second.namespace("pid", f"/proc/{container.pid}/ns/pid")
             second.args(*blocking_self_exe(second, binary)).write()
             commands = [("run", "--bundle", second.path, runtime.new_id())]
         elif way == "exec":
@@ -87,21 +92,30 @@ def test_the_thief_bites(runtime, bundle, root_maker, work):
         assert_not_stolen(container, naive, digest)
 
 
-def test_joining_processes_show_nothing(runtime, bundle, canary):
-    """Defence: a process that enters the container's pid namespace is not dumpable until execve (dropping
-    capabilities does not do that by itself) and holds no descriptor or directory of the host. Without it the
-    container reads the canary through /proc/PID/{fd,cwd,root}, or sees and traces a process that runs the
-    runtime."""
-    hostile.arm(bundle).args("/bin/hostile", "peek", str(canary.secret), canary.token, "30")
+@pytest.mark.parametrize("kind", ["plain", "user-namespace"])
+@pytest.mark.parametrize("way", ["exec", "run"])
+def test_joining_processes_show_nothing(runtime, bundle, canary, way, kind):
+    """Defence: a process that enters the container's namespaces is not dumpable from before it can be seen there until
+    execve (neither joining nor dropping capabilities does that by itself), and closes what it holds of the host. Without
+    it the container reads the canary through /proc/PID/{fd,cwd,root}, or sees and traces a process that runs the runtime.
+    Worst in a user namespace, whose root may trace whoever is in it and dumpable."""
+    hostile.arm(bundle).args("/bin/hostile", "peek", str(canary.secret), canary.token, "60")
+    neighbour = runtime.bundle().args("/bin/true")
+    if kind == "user-namespace":
+        for one in (bundle, neighbour):
+            one.user_namespace().capabilities("CAP_SYS_PTRACE", "CAP_KILL", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE")
     container = runtime.run_detached(bundle)
     container.out.until("ready=1\n")
-    for _ in range(20):
-        container.exec("/bin/true", timeout=HANG)
-    neighbour = runtime.bundle().namespace("pid", f"/proc/{container.pid}/ns/pid").args("/bin/true")
-    for _ in range(5):
-        runtime.run(neighbour, check=True, timeout=HANG)
-    hostile.stop(container)
-    report = container.out.all()
+    if way == "exec":
+        for _ in range(20):
+            container.exec("/bin/true", timeout=HANG)
+    else:
+        neighbour.namespace("pid", f"/proc/{container.pid}/ns/pid")
+        if kind == "user-namespace":
+            neighbour.namespace("user", f"/proc/{container.pid}/ns/user")
+        for _ in range(10):
+            runtime.run(neighbour, check=True, timeout=HANG)
+    report = hostile.stop(container)
     assert oci.facts(report)["found"] == "0", report
     assert int(oci.facts(report)["looked"]) > 0, report
 

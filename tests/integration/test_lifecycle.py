@@ -121,7 +121,8 @@ def test_detach_returns_while_the_process_runs(runtime, bundle):
 
 def test_pid_file_names_the_first_process(runtime, bundle):
     container = runtime.paused(bundle)
-    line = next(x for x in Path(f"/proc/{container.pid}/status").read_text().splitlines() if x.startswith("NSpid:"))
+    line = next(x for x in Path(f"/proc/{container.pid}/status").read_text().splitlines()
+                if x.startswith("NSpid:"))
     assert line.split()[-1] == "1"
 
 
@@ -321,7 +322,8 @@ def test_a_runtime_killed_during_create_leaves_what_delete_can_remove(runtime, b
     """SIGKILL at any moment of create: afterwards `delete --force` brings everything back to nothing."""
     release = runtime.work / "release"
     os.mkfifo(release)
-    bundle.hook("createRuntime", "/bin/sh", ["sh", "-c", f"echo > {runtime.work}/in-hook; read x < {release}"])
+    bundle.hook("createRuntime", "/bin/sh",
+                ["sh", "-c", f"echo > {runtime.work}/in-hook; read x < {release}"])
     os.mkfifo(runtime.work / "in-hook")
     bundle.write()
     ident = runtime.new_id()

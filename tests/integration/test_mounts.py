@@ -2,13 +2,12 @@
 """Mounts: kinds, options, propagation, where they land, and what is hidden or read-only."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from support import host, oci
-from support.oci import MS_PRIVATE, MS_SHARED, mount_at, parse_mounts
+from support.oci import mount_at, parse_mounts
 
 needs = pytest.mark.needs
 
@@ -240,7 +239,8 @@ def test_tmpcopyup(runtime, bundle):
     os.chown(covered / "dir/file", 1000, 1001)
     bundle.mount("/covered", kind="tmpfs", source="tmpfs", options=["tmpcopyup"])
     bundle.capabilities("CAP_DAC_OVERRIDE")
-    facts = runtime.probe(bundle, "cat /covered/link", "stat /covered/dir/file", "write /covered/new x", "statfs /covered")
+    facts = runtime.probe(bundle, "cat /covered/link", "stat /covered/dir/file", "write /covered/new x",
+                          "statfs /covered")
     assert facts["cat./covered/link"] == "kept"
     assert facts["stat./covered/dir/file"].split()[:3] == ["file", "0640", "1000:1001"]
     assert facts["write./covered/new"] == "ok"
@@ -428,153 +428,3 @@ def test_an_idmapped_mount_uses_the_containers_mapping_by_default(runtime, bundl
     bundle.user_namespace()
     bundle.mount("/mnt", source=path, options=["bind", "idmap"])
     assert runtime.probe(bundle, "stat /mnt/file")["stat./mnt/file"].split()[2] == "7:8"
-
-
-# -- propagation
-
-@pytest.fixture
-def shared(runtime) -> Path:
-    """A shared tmpfs mount on the host."""
-    path = runtime.work / "shared"
-    path.mkdir()
-    oci.mount("tmpfs", path, "tmpfs", 0, "size=64k")
-    oci.mount(None, path, None, MS_SHARED)
-    (path / "sub").mkdir()
-    yield path
-    oci.mount(None, path, None, MS_PRIVATE)
-    subprocess.run(["umount", "-R", "-l", path], check=True)
-
-
-@pytest.mark.parametrize("option,reaches", [("rslave", True), ("rshared", True), ("rprivate", False), ("slave", True),
-                                            ("shared", True), ("private", False)])
-def test_a_later_host_mount_reaches_the_container(runtime, bundle, shared, option, reaches):
-    bundle.linux["rootfsPropagation"] = "rshared" if "shared" in option else "rslave"
-    container = runtime.paused(bundle.mount("/mnt", source=shared, options=["rbind", option]))
-    oci.mount("tmpfs", shared / "sub", "tmpfs")
-    (shared / "sub/late").touch()
-    seen = container.exec_probe("stat /mnt/sub/late")["stat./mnt/sub/late"]
-    assert seen.startswith("file") == reaches, seen
-
-
-@pytest.mark.parametrize("option,tags", [("rprivate", set()), ("rslave", {"master"}), ("rshared", {"shared"}),
-                                         ("runbindable", {"unbindable"})])
-def test_the_propagation_of_a_mount(runtime, bundle, shared, option, tags):
-    bundle.linux["rootfsPropagation"] = "rshared" if option == "rshared" else "rslave"
-    bundle.mount("/mnt", source=shared, options=["rbind", option])
-    found = mount_at(runtime.paused(bundle).mounts(), "/mnt")
-    assert found.propagation & {"shared", "master", "unbindable"} == tags
-
-
-def test_a_container_mount_reaches_the_host_when_shared(runtime, bundle, shared):
-    bundle.linux["rootfsPropagation"] = "rshared"
-    bundle.capabilities("CAP_SYS_ADMIN")
-    bundle.mount("/mnt", source=shared, options=["rbind", "rshared"])
-    assert runtime.run(bundle.shell("mount -t tmpfs tmpfs /mnt/sub")).rc == 0
-    assert mount_at(oci.mounts_of(), str(shared / "sub"))
-
-
-@pytest.mark.parametrize("value,tags", [
-    ("private", set()), ("rprivate", set()),
-    pytest.param("unbindable", {"unbindable"}, marks=needs("an unbindable root"))])
-def test_rootfs_propagation(runtime, bundle, value, tags):
-    bundle.linux["rootfsPropagation"] = value
-    found = mount_at(runtime.paused(bundle).mounts(), "/")
-    assert found.propagation & {"shared", "unbindable"} == tags
-
-
-@needs("a shared root")
-def test_rootfs_propagation_shared(runtime, bundle):
-    bundle.linux["rootfsPropagation"] = "shared"
-    assert "shared" in mount_at(runtime.paused(bundle).mounts(), "/").propagation
-
-
-# -- the root, masked and read-only paths
-
-def test_a_read_only_root(runtime, bundle):
-    bundle.config["root"]["readonly"] = True
-    bundle.mount("/mnt", kind="tmpfs", options=[])
-    facts = runtime.probe(bundle, "write /new x", "write /mnt/new x", "write /dev/shm/new x")
-    assert (facts["write./new"], facts["write./mnt/new"], facts["write./dev/shm/new"]) == ("EROFS", "ok", "ok")
-
-
-def test_a_read_only_root_still_gets_mount_points(runtime, bundle, source):
-    bundle.config["root"]["readonly"] = True
-    bundle.mount("/made/for/it", source=source)
-    assert runtime.probe(bundle, "cat /made/for/it/file")["cat./made/for/it/file"] == "outer"
-
-
-def test_an_absolute_root_path(runtime, bundle):
-    elsewhere = runtime.work / "elsewhere"
-    runtime.root_maker.make(elsewhere)
-    bundle.config["root"]["path"] = str(elsewhere)
-    assert runtime.run(bundle).rc == 0
-
-
-def test_masked_files_and_directories(runtime, bundle):
-    (bundle.rootfs / "secret").write_text("secret")
-    (bundle.rootfs / "secrets").mkdir()
-    (bundle.rootfs / "secrets/key").write_text("secret")
-    bundle.linux["maskedPaths"] += ["/secret", "/secrets", "/not/there"]
-    facts = runtime.probe(bundle, "cat /secret", "readdir /secrets", "write /secrets/x y", "stat /not", "stat /secret",
-                          "readdir /sys/firmware", "cat /proc/keys")
-    assert facts["cat./secret"] == "" and facts["cat./proc/keys"] == ""
-    assert facts["stat./secret"].startswith("char") and " 1:3 " in facts["stat./secret"]
-    assert facts["dir./secrets"].strip() == "" and facts["dir./sys/firmware"].strip() in ("", "ENOENT")
-    assert facts["write./secrets/x"] == "EROFS"
-    assert facts["stat./not"] == "ENOENT"
-
-
-def test_read_only_paths(runtime, bundle, source):
-    bundle.mount("/mnt", source=source)
-    (bundle.rootfs / "conf").write_text("x")
-    bundle.linux["readonlyPaths"] += ["/conf", "/mnt", "/not/there"]
-    bundle.capabilities("CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE")
-    facts = runtime.probe(bundle, "write /conf y", "write /mnt/new y", "write /proc/sys/kernel/hostname y",
-                          "cat /conf", "stat /not")
-    assert facts["write./conf"] == facts["write./mnt/new"] == facts["write./proc/sys/kernel/hostname"] == "EROFS"
-    assert facts["cat./conf"] == "x"
-    assert facts["stat./not"] == "ENOENT"
-
-
-def test_a_read_only_path_keeps_the_flags_of_its_mount(runtime, bundle):
-    bundle.mount_entry("/proc")["options"] = ["nosuid", "nodev", "noexec"]
-    found = mount_at(mounts_seen(runtime, bundle), "/proc/sys")
-    assert {"ro", "nosuid", "nodev", "noexec"} <= found.options
-
-
-def test_mounts_over_proc_are_refused_except_the_known(runtime, bundle, source):
-    bundle.mount("/proc/self", source=source)
-    result = runtime.run(bundle)
-    assert result.rc != 0 and "/proc" in result.error, result
-
-
-@pytest.mark.parametrize("name", ["uptime", "meminfo", "cpuinfo", "loadavg", "diskstats", "stat", "swaps"])
-def test_lxcfs_may_replace_files_of_proc(runtime, bundle, source, name):
-    bundle.mount(f"/proc/{name}", source=source / "file", options=["bind"])
-    assert runtime.probe(bundle, f"cat /proc/{name}")[f"cat./proc/{name}"] == "outer"
-
-
-@needs("life without /proc in the container")
-def test_a_bundle_without_mounts(runtime, bundle):
-    bundle.config["mounts"] = []
-    bundle.linux["maskedPaths"] = bundle.linux["readonlyPaths"] = []
-    (bundle.rootfs / "dev/null").touch()
-    facts = runtime.probe(bundle, "stat /proc/self", "stat /bin/probe")
-    assert facts["stat./proc/self"] == "ENOENT"
-
-
-def test_many_mounts(runtime, bundle, source):
-    for i in range(100):
-        bundle.mount(f"/mnt/{i}", source=source, options=["bind", "ro"])
-    facts = runtime.probe(bundle, "cat /mnt/0/file", "cat /mnt/99/file")
-    assert set(facts.values()) == {"outer"}
-
-
-@needs("locked mount flags kept (runc 1.2)")
-def test_options_of_root_mounts_are_kept_by_the_user_namespace(runtime, bundle, source):
-    """A bind of a nosuid,nodev mount into a user namespace may not loosen locked flags, nor fail on them."""
-    oci.mount(None, source / "sub", None, 32 | 2 | 4 | 8, None)  # remount: nosuid, nodev, noexec
-    bundle.user_namespace()
-    bundle.mount("/mnt", source=source / "sub", options=["bind", "ro"])
-    found = mount_at(mounts_seen(runtime, bundle), "/mnt")
-    assert {"ro", "nosuid", "nodev", "noexec"} <= found.options

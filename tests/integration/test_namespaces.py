@@ -59,7 +59,8 @@ def test_a_bound_network_namespace_is_joined(runtime, bundle):
     path.touch()
     subprocess.run(["unshare", "-n", "mount", "--bind", "/proc/self/ns/net", path], check=True)
     try:
-        assert seen_ns(runtime.probe(bundle.namespace("network", path), "ns"), "network") == str(path.stat().st_ino)
+        assert seen_ns(runtime.probe(bundle.namespace("network", path), "ns"),
+                       "network") == str(path.stat().st_ino)
     finally:
         oci.umount(path)
 
@@ -161,7 +162,8 @@ def test_time_offsets_need_a_time_namespace(runtime, bundle):
 
 def test_a_user_namespace_maps_root(runtime, bundle):
     bundle.user_namespace(first=100000, size=65536)
-    facts = runtime.probe(bundle, "ids", "cat /proc/self/uid_map", "cat /proc/self/gid_map", "ns", "stat /etc/passwd")
+    facts = runtime.probe(bundle, "ids", "cat /proc/self/uid_map", "cat /proc/self/gid_map", "ns",
+                          "stat /etc/passwd")
     assert facts["uid"] == "0 0 0 0"
     assert facts["cat./proc/self/uid_map"].split() == ["0", "100000", "65536"]
     assert facts["cat./proc/self/gid_map"].split() == ["0", "100000", "65536"]
@@ -171,7 +173,8 @@ def test_a_user_namespace_maps_root(runtime, bundle):
 
 def test_a_user_namespace_with_several_ranges(runtime, bundle):
     bundle.user_namespace()
-    ranges = [{"containerID": 0, "hostID": 100000, "size": 10}, {"containerID": 1000, "hostID": 300000, "size": 5}]
+    ranges = [{"containerID": 0, "hostID": 100000, "size": 10},
+              {"containerID": 1000, "hostID": 300000, "size": 5}]
     bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = ranges
     bundle.process["user"] = {"uid": 1000, "gid": 1004}
     facts = runtime.probe(bundle, "ids", "cat /proc/self/uid_map")
@@ -210,7 +213,8 @@ def test_a_user_namespace_is_joined(runtime):
 
 
 def test_devices_in_a_user_namespace_work(runtime, bundle):
-    facts = runtime.probe(bundle.user_namespace(), "write /dev/null x", "open /dev/zero r", "open /dev/random r")
+    facts = runtime.probe(bundle.user_namespace(), "write /dev/null x", "open /dev/zero r",
+                          "open /dev/random r")
     assert set(facts.values()) == {"ok"}
 
 

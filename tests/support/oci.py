@@ -1,286 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles and a runtime's command line, as the integration tests use them.
+"""A runtime's command line, as the integration tests use it.
 
-A `Bundle` is a directory with a busybox root file system and a config.json that starts from a complete
-default. A `Runtime` runs the program under test with its own --root; it waits for events (pidfds, pipes),
-never for time, and removes whatever its containers left. The process that uses it must be a child
-subreaper (`become_subreaper`), so that the inits of detached containers become its children.
+A `Runtime` runs the program under test with its own --root; it waits for events (pidfds, pipes), never for
+time, and removes whatever its containers left. The process that uses it must be a child subreaper
+(`become_subreaper`), so that the inits of detached containers become its children. This module gives the
+names of bundle, mounts, processes and streams too: `from support import oci` is enough for a test.
 """
 
-import ctypes
 import json
 import os
-import select
 import shlex
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from support import host
+from support.bundle import DEFAULT_CAPABILITIES, DEFAULT_PATH, Bundle, Root, default_config, facts, probe_argv
+from support.mounts import (MS_BIND, MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, Mount, mount, mount_at,
+                            mounts_of,
+                            parse_mounts, umount)
+from support.processes import become_subreaper, children_of_this_process, wait_child
+from support.streams import TIMEOUT, ConsoleSocket, Stream
 
-TIMEOUT = 30
-PR_SET_CHILD_SUBREAPER = 36
-DEFAULT_CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
-DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-MASKED_PATHS = ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-                "/proc/sched_debug", "/proc/scsi", "/sys/firmware"]
-READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def become_subreaper() -> None:
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
-
-
-def mount(source, target, kind=None, flags=0, data=None) -> None:
-    def encode(text):
-        return None if text is None else os.fsencode(text)
-
-    if libc.mount(encode(source), encode(target), encode(kind), ctypes.c_ulong(flags), encode(data)) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), str(target))
-
-
-MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED, MS_SLAVE = 4096, 16384, 1 << 18, 1 << 20, 1 << 19
-
-
-def umount(target, lazy=True) -> None:
-    if libc.umount2(os.fsencode(target), 2 if lazy else 0) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), str(target))
-
-
-def unescape_mount(path: str) -> str:
-    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        path = path.replace(code, char)
-    return path
-
-
-class Mount:
-    """One line of a mountinfo file."""
-
-    def __init__(self, line: str):
-        left, right = line.split(" - ", 1)
-        fields = left.split()
-        self.id, self.parent = int(fields[0]), int(fields[1])
-        self.root, self.point = unescape_mount(fields[3]), unescape_mount(fields[4])
-        self.options = set(fields[5].split(","))
-        self.propagation = {field.split(":")[0] for field in fields[6:]}
-        self.type, self.source, data = right.split(" ", 2)
-        self.data = dict(item.partition("=")[::2] for item in data.split(","))
-
-    def __repr__(self):
-        return f"<{self.point} {self.type} {sorted(self.options)} {sorted(self.propagation)} {self.data}>"
-
-
-def parse_mounts(text: str) -> list[Mount]:
-    return [Mount(line) for line in text.splitlines() if " - " in line]
-
-
-def mounts_of(pid="self") -> list[Mount]:
-    return parse_mounts(Path(f"/proc/{pid}/mountinfo").read_text())
-
-
-def mount_at(mounts: list[Mount], point: str) -> Mount | None:
-    """The uppermost mount on a mount point."""
-    found = [m for m in mounts if m.point == point]
-    return found[-1] if found else None
-
-
-class Root:
-    """Makes root file systems: busybox and the probe are hard links, so that a bundle costs milliseconds."""
-
-    def __init__(self, cache: Path, probe: Path):
-        self.cache = cache
-        self.cache.mkdir(parents=True, exist_ok=True)
-        self.programs = {"busybox": self._keep(shutil.which("busybox"), "busybox"), "probe": self._keep(probe, "probe")}
-        listed = subprocess.run([self.programs["busybox"], "--list"], capture_output=True, text=True, check=True)
-        self.applets = [name for name in listed.stdout.split() if "/" not in name and name != "busybox"]
-
-    def _keep(self, source, name: str) -> Path:
-        if source is None:
-            raise RuntimeError("busybox is not installed (package busybox-static)")
-        kept = self.cache / name
-        shutil.copy2(source, kept)
-        kept.chmod(0o755)
-        return kept
-
-    def make(self, path: Path) -> Path:
-        for name in ("bin", "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr", "var"):
-            (path / name).mkdir(parents=True, exist_ok=True)
-        (path / "tmp").chmod(0o1777)
-        for name, source in self.programs.items():
-            os.link(source, path / "bin" / name)
-        for name in self.applets:
-            os.symlink("busybox", path / "bin" / name)
-        (path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000:alice:/home/alice:/bin/sh\n")
-        (path / "etc/group").write_text("root:x:0:\nalice:x:1000:\naudio:x:29:alice\n")
-        return path
-
-
-def default_config() -> dict:
-    """What `runc spec` writes, without terminal and read-only root."""
-    return {
-        "ociVersion": "1.0.2",
-        "process": {
-            "terminal": False,
-            "user": {"uid": 0, "gid": 0},
-            "args": ["/bin/true"],
-            "env": [DEFAULT_PATH, "TERM=xterm"],
-            "cwd": "/",
-            "capabilities": {
-                kind: list(DEFAULT_CAPABILITIES) for kind in ("bounding", "effective", "permitted", "ambient")
-            },
-            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024}],
-            "noNewPrivileges": True,
-        },
-        "root": {"path": "rootfs", "readonly": False},
-        "hostname": "berth-test",
-        "mounts": [
-            {"destination": "/proc", "type": "proc", "source": "proc"},
-            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
-             "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
-            {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
-             "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]},
-            {"destination": "/dev/shm", "type": "tmpfs", "source": "shm",
-             "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]},
-            {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue",
-             "options": ["nosuid", "noexec", "nodev"]},
-            {"destination": "/sys", "type": "sysfs", "source": "sysfs",
-             "options": ["nosuid", "noexec", "nodev", "ro"]},
-            {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
-             "options": ["nosuid", "noexec", "nodev", "relatime", "ro"]},
-        ],
-        "linux": {
-            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
-            "namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount")],
-            "maskedPaths": list(MASKED_PATHS),
-            "readonlyPaths": list(READONLY_PATHS),
-        },
-    }
-
-
-class Bundle:
-    """A directory with rootfs/ and config.json. Change `config` freely: it is written before each use."""
-
-    def __init__(self, path: Path, root: Root, cgroups_path: str | None = None):
-        self.path = path
-        path.mkdir(parents=True)
-        self.rootfs = root.make(path / "rootfs")
-        self.config = default_config()
-        if cgroups_path:
-            self.config["linux"]["cgroupsPath"] = cgroups_path
-
-    @property
-    def process(self) -> dict:
-        return self.config["process"]
-
-    @property
-    def linux(self) -> dict:
-        return self.config["linux"]
-
-    @property
-    def resources(self) -> dict:
-        return self.linux["resources"]
-
-    @property
-    def mounts(self) -> list:
-        return self.config["mounts"]
-
-    def args(self, *argv: str) -> "Bundle":
-        self.process["args"] = list(argv)
-        return self
-
-    def shell(self, script: str) -> "Bundle":
-        return self.args("/bin/sh", "-c", script)
-
-    def probe(self, *verbs: str) -> "Bundle":
-        """Runs verbs of probe.c: bundle.probe("ids", "rlimit nofile")."""
-        return self.args(*probe_argv(*verbs))
-
-    def pause(self) -> "Bundle":
-        """A first process that says "ready", and ends with code 0 at SIGTERM."""
-        return self.probe("catch 15 0", "say ready", "pause")
-
-    def mount(self, destination: str, kind="bind", source=None, options=("rbind",), **more) -> "Bundle":
-        entry = {"destination": destination, "type": kind, "source": str(source or kind), "options": list(options)}
-        self.mounts.append(entry | more)
-        return self
-
-    def mount_entry(self, destination: str) -> dict:
-        return next(m for m in self.mounts if m["destination"] == destination)
-
-    def drop_mount(self, destination: str) -> "Bundle":
-        self.config["mounts"] = [m for m in self.mounts if m["destination"] != destination]
-        return self
-
-    def namespace(self, kind: str, path=None) -> "Bundle":
-        """Adds a namespace, or replaces the one of that type; with a path it is joined."""
-        self.drop_namespace(kind)
-        self.linux["namespaces"].append({"type": kind} | ({"path": str(path)} if path else {}))
-        return self
-
-    def drop_namespace(self, kind: str) -> "Bundle":
-        self.linux["namespaces"] = [n for n in self.linux["namespaces"] if n["type"] != kind]
-        return self
-
-    def user_namespace(self, first=100000, size=65536) -> "Bundle":
-        """A new user namespace, with the root file system given to its root."""
-        self.namespace("user")
-        mapping = [{"containerID": 0, "hostID": first, "size": size}]
-        self.linux["uidMappings"] = mapping
-        self.linux["gidMappings"] = [dict(mapping[0])]
-        for directory, _, files in os.walk(self.rootfs):
-            os.chown(directory, first, first)
-            for name in files:
-                path = os.path.join(directory, name)
-                if os.stat(path, follow_symlinks=False).st_nlink == 1:
-                    os.chown(path, first, first, follow_symlinks=False)
-        return self
-
-    def capabilities(self, *names: str, kinds=("bounding", "effective", "permitted")) -> "Bundle":
-        """Replaces the capability sets; sets that are not listed become empty."""
-        self.process["capabilities"] = {kind: list(names) for kind in kinds}
-        return self
-
-    def env(self, *assignments: str) -> "Bundle":
-        self.process["env"] = self.process.get("env", []) + list(assignments)
-        return self
-
-    def hook(self, kind: str, path: str, args=None, env=None, timeout=None) -> "Bundle":
-        entry = {"path": str(path)}
-        if args is not None:
-            entry["args"] = [str(a) for a in args]
-        if env is not None:
-            entry["env"] = env
-        if timeout is not None:
-            entry["timeout"] = timeout
-        self.config.setdefault("hooks", {}).setdefault(kind, []).append(entry)
-        return self
-
-    def write(self) -> Path:
-        target = self.path / "config.json"
-        target.write_text(json.dumps(self.config, indent=1))
-        return target
-
-
-def probe_argv(*verbs: str) -> list[str]:
-    argv = ["/bin/probe"]
-    for i, verb in enumerate(verbs):
-        argv += (["+"] if i else []) + shlex.split(verb)
-    return argv
-
-
-def facts(text: str) -> dict[str, str]:
-    """The key=value lines of probe.c."""
-    return dict(line.rstrip("\r").partition("=")[::2] for line in text.splitlines() if "=" in line)
+__all__ = ["DEFAULT_CAPABILITIES", "DEFAULT_PATH", "MS_BIND", "MS_PRIVATE", "MS_REC", "MS_SHARED", "MS_SLAVE",
+           "TIMEOUT",
+           "Bundle", "Cgroup", "CommandFailed", "ConsoleSocket", "Container", "Mount", "Result", "Root",
+           "Runtime",
+           "Stream", "become_subreaper", "children_of_this_process", "default_config", "facts", "is_foreign",
+           "mount",
+           "mount_at", "mounts_of", "parse_mounts", "probe_argv", "umount", "wait_child"]
 
 
 class Result:
@@ -308,81 +59,6 @@ class CommandFailed(AssertionError):
     def __init__(self, result: Result):
         super().__init__(repr(result))
         self.result = result
-
-
-class Stream:
-    """The reading end of a pipe or a terminal, read by event with a time limit."""
-
-    def __init__(self, fd: int):
-        self.fd = fd
-        self.text = ""
-
-    def fileno(self) -> int:
-        return self.fd
-
-    def _more(self, deadline: float) -> bool:
-        poller = select.poll()
-        poller.register(self.fd, select.POLLIN | select.POLLHUP)
-        if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
-            raise TimeoutError(f"nothing more to read after {self.text!r}")
-        try:
-            data = os.read(self.fd, 65536)
-        except OSError:  # a terminal whose other side is closed gives EIO
-            data = b""
-        self.text += data.decode(errors="replace")
-        return bool(data)
-
-    def until(self, marker: str, timeout: float = TIMEOUT) -> str:
-        """Reads until the marker was seen; returns the text up to its end and keeps the rest."""
-        deadline = time.monotonic() + timeout
-        while marker not in self.text:
-            if not self._more(deadline):
-                raise EOFError(f"no {marker!r} in {self.text!r}")
-        end = self.text.index(marker) + len(marker)
-        head, self.text = self.text[:end], self.text[end:]
-        return head
-
-    def line(self, timeout: float = TIMEOUT) -> str:
-        return self.until("\n", timeout).rstrip("\r\n")
-
-    def all(self, timeout: float = TIMEOUT) -> str:
-        """Reads to the end."""
-        deadline = time.monotonic() + timeout
-        while self._more(deadline):
-            pass
-        text, self.text = self.text, ""
-        return text
-
-    def write(self, text: str) -> None:
-        os.write(self.fd, text.encode())
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-
-class ConsoleSocket:
-    """Listens where --console-socket sends the terminal's descriptor to."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(str(path))
-        self.listener.listen(1)
-        self.listener.settimeout(TIMEOUT)
-
-    def receive(self) -> tuple[Stream, str]:
-        """The terminal, and the text that came with it."""
-        peer, _ = self.listener.accept()
-        with peer:
-            peer.settimeout(TIMEOUT)
-            text, fds, _, _ = socket.recv_fds(peer, 4096, 4)
-        assert len(fds) == 1, f"the console socket got {len(fds)} descriptors"
-        return Stream(fds[0]), text.decode()
-
-    def close(self) -> None:
-        self.listener.close()
 
 
 class Cgroup:
@@ -462,37 +138,6 @@ class Container:
             self.pidfd = -1
 
 
-def wait_child(pid: int, pidfd: int, timeout: float) -> int:
-    poller = select.poll()
-    poller.register(pidfd, select.POLLIN)
-    if not poller.poll(timeout * 1000):
-        raise TimeoutError(f"process {pid} did not end within {timeout} s")
-    try:
-        _, status = os.waitpid(pid, 0)
-    except ChildProcessError:
-        return -1
-    code = os.waitstatus_to_exitcode(status)
-    return 128 - code if code < 0 else code
-
-
-def children_of_this_process() -> dict[int, str]:
-    """Children by pid, with their state letter (Z for a zombie) and name."""
-    found = {}
-    for task in Path("/proc/self/task").iterdir():
-        try:
-            pids = (task / "children").read_text().split()
-        except FileNotFoundError:
-            continue
-        for pid in pids:
-            try:
-                text = Path(f"/proc/{pid}/stat").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            name, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:]
-            found[int(pid)] = f"{rest[0]} {name}"
-    return found
-
-
 class Runtime:
     """The runtime under test with its own state root, below a directory of one test."""
 
@@ -542,11 +187,13 @@ class Runtime:
     def cmd(self, verb: str, *args, **more) -> Result:
         return self.call(self.command_line(verb, *args, globals=more.pop("globals", ())), **more)
 
-    def call(self, argv: list[str], check=True, stdin=subprocess.DEVNULL, stdout=None, input: str | None = None,
+    def call(self, argv: list[str], check=True, stdin=subprocess.DEVNULL, stdout=None,
+             input: str | None = None,
              pass_fds=(), env=None, cwd=None, timeout=TIMEOUT, preexec_fn=None) -> Result:
         """Output goes to files, not to pipes: a detached container may hold them open."""
         log_start = self.log.stat().st_size if self.log.exists() else 0
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as source:
+        temporary = tempfile.TemporaryFile
+        with temporary() as out, temporary() as err, temporary() as source:
             if input is not None:
                 source.write(input.encode())
                 source.seek(0)
@@ -585,7 +232,8 @@ class Runtime:
     def run(self, bundle: Bundle, *flags, ident: str | None = None, check=False, **more) -> Result:
         """`run` in the foreground; see `Result`."""
         bundle.write()
-        return self.cmd("run", "--bundle", bundle.path, *flags, self.new_id() if ident is None else ident, check=check,
+        return self.cmd("run", "--bundle", bundle.path, *flags, self.new_id() if ident is None else ident,
+                        check=check,
                         **more)
 
     def probe(self, bundle: Bundle, *verbs: str, flags=(), **more) -> dict[str, str]:
@@ -609,7 +257,8 @@ class Runtime:
     def try_create(self, bundle: Bundle, *flags, ident: str | None = None, **more) -> Result:
         """`create` that is expected to fail."""
         bundle.write()
-        return self.cmd("create", "--bundle", bundle.path, *flags, self.new_id() if ident is None else ident, check=False,
+        return self.cmd("create", "--bundle", bundle.path, *flags, self.new_id() if ident is None else ident,
+                        check=False,
                         **more)
 
     def _detached(self, verb: str, bundle: Bundle, flags, ident: str | None, more: dict) -> Container:
@@ -620,7 +269,8 @@ class Runtime:
         if not bundle.process.get("terminal"):
             reader, writer = os.pipe()
         try:
-            self.cmd(verb, "--bundle", bundle.path, "--pid-file", pid_file, *flags, ident, stdout=writer, **more)
+            self.cmd(verb, "--bundle", bundle.path, "--pid-file", pid_file, *flags, ident, stdout=writer,
+                     **more)
         except BaseException:
             if reader is not None:
                 os.close(reader)
@@ -628,7 +278,8 @@ class Runtime:
         finally:
             if writer is not None:
                 os.close(writer)
-        made = Container(self, ident, bundle, int(pid_file.read_text()), Stream(reader) if reader is not None else None)
+        made = Container(self, ident, bundle, int(pid_file.read_text()),
+                         Stream(reader) if reader is not None else None)
         self.containers.append(made)
         return made
 
@@ -643,7 +294,8 @@ class Runtime:
         of cgroups stay: no container owns them."""
         found = []
         if self.root.is_dir():
-            found += [f"state {entry.name}" for entry in self.root.iterdir() if entry.name.startswith(self.tag)]
+            found += [f"state {entry.name}" for entry in self.root.iterdir()
+                      if entry.name.startswith(self.tag)]
         found += [f"cgroup {path}" for path in self.cgroup_directories() if not path.name.endswith("-parent")]
         found += [f"mount {m.point}" for m in mounts_of() if Path(m.point).is_relative_to(self.work)]
         found += [f"process {pid} ({name})" for pid, name in self._strays().items()]
@@ -659,7 +311,8 @@ class Runtime:
         found = []
         for hierarchy in set(host.hierarchies().values()):
             for directory, names, _ in os.walk(hierarchy):
-                found += [Path(directory) / name for name in names if self.tag in os.path.join(directory, name)]
+                found += [Path(directory) / name for name in names
+                          if self.tag in os.path.join(directory, name)]
         return sorted(found, key=lambda path: -len(path.parts))
 
     def _strays(self) -> dict[int, str]:
@@ -728,7 +381,8 @@ class Runtime:
         if self.root.is_dir():
             for path in sorted(self.root.rglob("*")):
                 kind = stat.filemode(path.lstat().st_mode)
-                text = path.read_text(errors="replace")[:4000] if path.suffix == ".json" and path.is_file() else ""
+                readable = path.suffix == ".json" and path.is_file()
+                text = path.read_text(errors="replace")[:4000] if readable else ""
                 sections.append((f"state {path.relative_to(self.root)} {kind}", text))
         return sections
 

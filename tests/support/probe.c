@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -29,17 +30,16 @@
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
-#include <sys/fsuid.h>
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
+extern char** environ;
 
-static const char *result(int failed) {
+static const char* result(int failed) {
     return failed ? strerrorname_np(errno) : "ok";
 }
 
-static char *arg(char **argv, int n, const char *what) {
+static char* arg(char** argv, int n, const char* what) {
     for (int i = 0; i <= n; i++)
         if (!argv[i]) {
             fprintf(stderr, "probe: missing %s\n", what);
@@ -48,10 +48,15 @@ static char *arg(char **argv, int n, const char *what) {
     return argv[n];
 }
 
-static void v_caps(char **a) {
+static void v_caps(char** a) {
     (void)a;
-    struct { uint32_t version; int pid; } header = {0x20080522, 0};
-    struct { uint32_t effective, permitted, inheritable; } data[2];
+    struct {
+        uint32_t version;
+        int pid;
+    } header = {0x20080522, 0};
+    struct {
+        uint32_t effective, permitted, inheritable;
+    } data[2];
     syscall(SYS_capget, &header, data);
     printf("effective=%016llx\n", (unsigned long long)data[1].effective << 32 | data[0].effective);
     printf("permitted=%016llx\n", (unsigned long long)data[1].permitted << 32 | data[0].permitted);
@@ -65,10 +70,11 @@ static void v_caps(char **a) {
     printf("securebits=%d\n", prctl(PR_GET_SECUREBITS, 0, 0, 0, 0));
 }
 
-static void v_rlimit(char **a) {
-    static const char *names[] = {"cpu",     "fsize", "data", "stack",      "core",     "rss",  "nproc",  "nofile",
-                                  "memlock", "as",    "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime"};
-    const char *name = arg(a, 0, "limit");
+static void v_rlimit(char** a) {
+    static const char* names[] = {"cpu",      "fsize",  "data",    "stack", "core",  "rss",
+                                  "nproc",    "nofile", "memlock", "as",    "locks", "sigpending",
+                                  "msgqueue", "nice",   "rtprio",  "rttime"};
+    const char* name = arg(a, 0, "limit");
     for (int i = 0; i < 16; i++)
         if (!strcmp(name, names[i])) {
             struct rlimit r;
@@ -77,9 +83,9 @@ static void v_rlimit(char **a) {
         }
 }
 
-static void v_ns(char **a) {
+static void v_ns(char** a) {
     (void)a;
-    static const char *names[] = {"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"};
+    static const char* names[] = {"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"};
     for (int i = 0; i < 8; i++) {
         char path[64];
         snprintf(path, sizeof path, "/proc/self/ns/%s", names[i]);
@@ -91,9 +97,9 @@ static void v_ns(char **a) {
     }
 }
 
-static void v_statfs(char **a) {
+static void v_statfs(char** a) {
     struct statfs s;
-    const char *path = arg(a, 0, "path");
+    const char* path = arg(a, 0, "path");
     if (statfs(path, &s))
         printf("statfs.%s=%s\n", path, result(1));
     else
@@ -101,14 +107,14 @@ static void v_statfs(char **a) {
                (unsigned long long)s.f_blocks * (unsigned long long)s.f_bsize);
 }
 
-static void v_fds(char **a) {
+static void v_fds(char** a) {
     (void)a;
-    DIR *dir = opendir("/proc/self/fd");
+    DIR* dir = opendir("/proc/self/fd");
     if (!dir) {
         printf("fd=%s\n", result(1));
         return;
     }
-    struct dirent *entry;
+    struct dirent* entry;
     while ((entry = readdir(dir))) {
         int fd = atoi(entry->d_name);
         if (entry->d_name[0] == '.' || fd == dirfd(dir)) continue;
@@ -120,14 +126,14 @@ static void v_fds(char **a) {
     closedir(dir);
 }
 
-static void v_stat(char **a) {
-    const char *path = arg(a, 0, "path");
+static void v_stat(char** a) {
+    const char* path = arg(a, 0, "path");
     struct stat st;
     if (lstat(path, &st)) {
         printf("stat.%s=%s\n", path, result(1));
         return;
     }
-    const char *type = S_ISREG(st.st_mode)    ? "file"
+    const char* type = S_ISREG(st.st_mode)    ? "file"
                        : S_ISDIR(st.st_mode)  ? "dir"
                        : S_ISCHR(st.st_mode)  ? "char"
                        : S_ISBLK(st.st_mode)  ? "block"
@@ -144,10 +150,10 @@ static void v_stat(char **a) {
     }
 }
 
-static void v_tty(char **a) {
+static void v_tty(char** a) {
     (void)a;
     for (int fd = 0; fd < 3; fd++) {
-        char *name = isatty(fd) ? ttyname(fd) : NULL;
+        char* name = isatty(fd) ? ttyname(fd) : NULL;
         printf("tty.%d=%s\n", fd, name ? name : isatty(fd) ? "unknown" : "none");
     }
     struct winsize w;
@@ -157,12 +163,12 @@ static void v_tty(char **a) {
     if (fd >= 0) close(fd);
 }
 
-static void v_seccomp(char **a) {
+static void v_seccomp(char** a) {
     (void)a;
     printf("seccomp=%d\n", prctl(PR_GET_SECCOMP, 0, 0, 0, 0));
 }
 
-static void v_sched(char **a) {
+static void v_sched(char** a) {
     (void)a;
     struct {
         uint32_t size, policy;
@@ -176,25 +182,26 @@ static void v_sched(char **a) {
         printf("sched.policy=%s\n", result(1));
         return;
     }
-    printf("sched.policy=%u\nsched.nice=%d\nsched.priority=%u\nsched.flags=%llu\n", s.policy, s.nice, s.priority,
-           (unsigned long long)s.flags);
+    printf("sched.policy=%u\nsched.nice=%d\nsched.priority=%u\nsched.flags=%llu\n", s.policy, s.nice,
+           s.priority, (unsigned long long)s.flags);
     printf("sched.deadline=%llu %llu %llu\n", (unsigned long long)s.runtime, (unsigned long long)s.deadline,
            (unsigned long long)s.period);
 }
 
-static void v_ioprio(char **a) {
+static void v_ioprio(char** a) {
     (void)a;
     int prio = (int)syscall(SYS_ioprio_get, 1, 0);
     printf("ioprio.class=%d\nioprio.level=%d\n", prio >> 13, prio & 0x1fff);
 }
 
-static void v_ids(char **a) {
+static void v_ids(char** a) {
     (void)a;
     uid_t r, e, s;
     gid_t rg, eg, sg;
     getresuid(&r, &e, &s);
     getresgid(&rg, &eg, &sg);
-    printf("uid=%u %u %u %u\ngid=%u %u %u %u\n", r, e, s, (unsigned)setfsuid(-1), rg, eg, sg, (unsigned)setfsgid(-1));
+    printf("uid=%u %u %u %u\ngid=%u %u %u %u\n", r, e, s, (unsigned)setfsuid(-1), rg, eg, sg,
+           (unsigned)setfsgid(-1));
     gid_t groups[1024];
     int n = getgroups(1024, groups);
     printf("groups=");
@@ -204,9 +211,10 @@ static void v_ids(char **a) {
     printf("\numask=%04o\n", mask);
 }
 
-static void v_process(char **a) {
+static void v_process(char** a) {
     (void)a;
-    printf("pid=%d\nppid=%d\nsid=%d\npgid=%d\ntpgid=%d\n", getpid(), getppid(), getsid(0), getpgrp(), tcgetpgrp(0));
+    printf("pid=%d\nppid=%d\nsid=%d\npgid=%d\ntpgid=%d\n", getpid(), getppid(), getsid(0), getpgrp(),
+           tcgetpgrp(0));
     printf("personality=%x\n", (unsigned)personality(0xffffffff));
     printf("nnp=%d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
     printf("dumpable=%d\n", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
@@ -232,7 +240,7 @@ static void v_process(char **a) {
     printf("\n");
 }
 
-static void v_clock(char **a) {
+static void v_clock(char** a) {
     (void)a;
     struct timespec m, b;
     clock_gettime(CLOCK_MONOTONIC, &m);
@@ -240,7 +248,7 @@ static void v_clock(char **a) {
     printf("monotonic=%lld\nboottime=%lld\n", (long long)m.tv_sec, (long long)b.tv_sec);
 }
 
-static void v_affinity(char **a) {
+static void v_affinity(char** a) {
     (void)a;
     cpu_set_t set;
     sched_getaffinity(0, sizeof set, &set);
@@ -253,7 +261,7 @@ static void v_affinity(char **a) {
     printf("\n");
 }
 
-static void v_mempolicy(char **a) {
+static void v_mempolicy(char** a) {
     (void)a;
     int mode = -1;
     unsigned long nodes[16] = {0};
@@ -263,16 +271,16 @@ static void v_mempolicy(char **a) {
         printf("mempolicy=%d %lx\n", mode, nodes[0]);
 }
 
-static void v_env(char **a) {
+static void v_env(char** a) {
     (void)a;
-    for (char **e = environ; *e; e++) printf("env.%s\n", *e);
+    for (char** e = environ; *e; e++) printf("env.%s\n", *e);
 }
 
-static void v_ifaces(char **a) {
+static void v_ifaces(char** a) {
     (void)a;
-    struct if_nameindex *list = if_nameindex();
+    struct if_nameindex* list = if_nameindex();
     int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    for (struct if_nameindex *i = list; i && i->if_name; i++) {
+    for (struct if_nameindex* i = list; i && i->if_name; i++) {
         struct ifreq request = {0};
         strncpy(request.ifr_name, i->if_name, IFNAMSIZ - 1);
         ioctl(s, SIOCGIFFLAGS, &request);
@@ -281,8 +289,8 @@ static void v_ifaces(char **a) {
     close(s);
 }
 
-static void v_cat(char **a) {
-    const char *path = arg(a, 0, "path");
+static void v_cat(char** a) {
+    const char* path = arg(a, 0, "path");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     char buffer[4096];
     ssize_t n = fd < 0 ? -1 : read(fd, buffer, sizeof buffer - 1);
@@ -291,22 +299,25 @@ static void v_cat(char **a) {
     } else {
         buffer[n] = 0;
         if (n && buffer[n - 1] == '\n') buffer[n - 1] = 0;
-        for (char *c = buffer; *c; c++)
+        for (char* c = buffer; *c; c++)
             if (*c == '\n') *c = '|';
         printf("cat.%s=%s\n", path, buffer);
     }
     if (fd >= 0) close(fd);
 }
 
-static void v_open(char **a) {
+static void v_open(char** a) {
     const char *path = arg(a, 0, "path"), *mode = arg(a, 1, "mode");
-    int flags = !strcmp(mode, "r") ? O_RDONLY : !strcmp(mode, "w") ? O_WRONLY : !strcmp(mode, "c") ? O_RDWR | O_CREAT : O_RDWR;
+    int flags = !strcmp(mode, "r")   ? O_RDONLY
+                : !strcmp(mode, "w") ? O_WRONLY
+                : !strcmp(mode, "c") ? O_RDWR | O_CREAT
+                                     : O_RDWR;
     int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0644);
     printf("open.%s=%s\n", path, result(fd < 0));
     if (fd >= 0) close(fd);
 }
 
-static void v_write(char **a) {
+static void v_write(char** a) {
     const char *path = arg(a, 0, "path"), *text = arg(a, 1, "text");
     int fd = open(path, O_WRONLY | O_CLOEXEC | O_CREAT, 0644);
     int failed = fd < 0 || write(fd, text, strlen(text)) < 0;
@@ -314,50 +325,50 @@ static void v_write(char **a) {
     if (fd >= 0) close(fd);
 }
 
-static void v_readdir(char **a) {
-    const char *path = arg(a, 0, "path");
-    DIR *dir = opendir(path);
+static void v_readdir(char** a) {
+    const char* path = arg(a, 0, "path");
+    DIR* dir = opendir(path);
     if (!dir) {
         printf("dir.%s=%s\n", path, result(1));
         return;
     }
     printf("dir.%s=", path);
-    struct dirent *entry;
+    struct dirent* entry;
     while ((entry = readdir(dir)))
         if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) printf("%s ", entry->d_name);
     printf("\n");
     closedir(dir);
 }
 
-static void v_mkdir(char **a) {
-    const char *path = arg(a, 0, "path");
+static void v_mkdir(char** a) {
+    const char* path = arg(a, 0, "path");
     printf("mkdir.%s=%s\n", path, result(mkdir(path, 0755)));
 }
 
-static void v_mknod(char **a) {
-    const char *path = arg(a, 0, "path");
+static void v_mknod(char** a) {
+    const char* path = arg(a, 0, "path");
     dev_t device = makedev(atoi(arg(a, 2, "major")), atoi(arg(a, 3, "minor")));
     mode_t type = *arg(a, 1, "type") == 'b' ? S_IFBLK : S_IFCHR;
     printf("mknod.%s=%s\n", path, result(mknod(path, type | 0666, device)));
 }
 
-static void v_umount(char **a) {
-    const char *path = arg(a, 0, "path");
+static void v_umount(char** a) {
+    const char* path = arg(a, 0, "path");
     printf("umount.%s=%s\n", path, result(umount2(path, MNT_DETACH)));
 }
 
-static void v_remount_rw(char **a) {
-    const char *path = arg(a, 0, "path");
+static void v_remount_rw(char** a) {
+    const char* path = arg(a, 0, "path");
     printf("remount.%s=%s\n", path, result(mount(NULL, path, NULL, MS_REMOUNT | MS_BIND, NULL)));
 }
 
-static void v_unshare_user(char **a) {
+static void v_unshare_user(char** a) {
     (void)a;
     printf("unshare_user=%s\n", result(unshare(CLONE_NEWUSER)));
 }
 
 // syscall NUMBER [ARGS...]: an argument is a number, or @text for a pointer to that text.
-static void v_syscall(char **a) {
+static void v_syscall(char** a) {
     long values[7] = {0};
     values[0] = strtol(arg(a, 0, "number"), NULL, 0);
     for (int i = 1; i < 7 && a[i]; i++) values[i] = a[i][0] == '@' ? (long)(a[i] + 1) : strtol(a[i], NULL, 0);
@@ -370,9 +381,9 @@ static void v_syscall(char **a) {
 }
 
 // Says each 4 MiB step before it touches it, so that the reader sees how far it came.
-static void v_hog(char **a) {
+static void v_hog(char** a) {
     size_t bytes = strtoull(arg(a, 0, "bytes"), NULL, 0), step = 4 << 20;
-    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char* memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         printf("hog=%s\n", result(1));
         return;
@@ -388,9 +399,9 @@ static void v_hog(char **a) {
 }
 
 // A bounded fork bomb: forks up to N children that wait, says how many there were, and ends them.
-static void v_fork(char **a) {
+static void v_fork(char** a) {
     int wanted = atoi(arg(a, 0, "count")), made = 0, error = 0;
-    pid_t *pids = calloc(wanted, sizeof *pids);
+    pid_t* pids = calloc(wanted, sizeof *pids);
     fflush(stdout);
     for (; made < wanted; made++) {
         pids[made] = fork();
@@ -412,7 +423,7 @@ static void v_fork(char **a) {
 }
 
 // Uses the processor for a number of milliseconds of its own processor time.
-static void v_burn(char **a) {
+static void v_burn(char** a) {
     long ms = atol(arg(a, 0, "ms"));
     struct timespec t;
     do clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
@@ -426,28 +437,34 @@ static void on_signal(int n) {
     _exit(exit_on_signal);
 }
 
-static void v_catch(char **a) {
+static void v_catch(char** a) {
     exit_on_signal = atoi(arg(a, 1, "exit code"));
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(atoi(arg(a, 0, "signal")), &action, NULL);
 }
 
-static void v_ignore(char **a) { signal(atoi(arg(a, 0, "signal")), SIG_IGN); }
-static void v_raise(char **a) { raise(atoi(arg(a, 0, "signal"))); }
-static void v_exit(char **a) { exit(atoi(arg(a, 0, "code"))); }
+static void v_ignore(char** a) {
+    signal(atoi(arg(a, 0, "signal")), SIG_IGN);
+}
+static void v_raise(char** a) {
+    raise(atoi(arg(a, 0, "signal")));
+}
+static void v_exit(char** a) {
+    exit(atoi(arg(a, 0, "code")));
+}
 
-static void v_say(char **a) {
+static void v_say(char** a) {
     printf("%s\n", arg(a, 0, "text"));
     fflush(stdout);
 }
 
-static void v_pause(char **a) {
+static void v_pause(char** a) {
     (void)a;
     fflush(stdout);
     for (;;) pause();
 }
 
-static void v_fdread(char **a) {
+static void v_fdread(char** a) {
     int fd = atoi(arg(a, 0, "fd"));
     char buffer[4096];
     ssize_t n = read(fd, buffer, sizeof buffer - 1);
@@ -459,29 +476,57 @@ static void v_fdread(char **a) {
     printf("fdread.%d=%s\n", fd, buffer);
 }
 
-static void v_fdwrite(char **a) {
+static void v_fdwrite(char** a) {
     int fd = atoi(arg(a, 0, "fd"));
-    const char *text = arg(a, 1, "text");
+    const char* text = arg(a, 1, "text");
     printf("fdwrite.%d=%s\n", fd, result(write(fd, text, strlen(text)) < 0));
 }
 
 static const struct {
-    const char *name;
-    void (*act)(char **);
+    const char* name;
+    void (*act)(char**);
 } verbs[] = {
-    {"caps", v_caps},       {"rlimit", v_rlimit},   {"ns", v_ns},           {"statfs", v_statfs},
-    {"fds", v_fds},         {"stat", v_stat},       {"tty", v_tty},         {"seccomp", v_seccomp},
-    {"sched", v_sched},     {"ioprio", v_ioprio},   {"ids", v_ids},         {"process", v_process},
-    {"clock", v_clock},     {"affinity", v_affinity}, {"mempolicy", v_mempolicy}, {"env", v_env},
-    {"ifaces", v_ifaces},   {"cat", v_cat},         {"open", v_open},       {"write", v_write},
-    {"readdir", v_readdir}, {"mkdir", v_mkdir},     {"mknod", v_mknod},     {"umount", v_umount},
-    {"remount_rw", v_remount_rw}, {"unshare_user", v_unshare_user}, {"syscall", v_syscall}, {"hog", v_hog},
-    {"fork", v_fork},       {"burn", v_burn},       {"catch", v_catch},     {"ignore", v_ignore},
-    {"raise", v_raise},     {"exit", v_exit},       {"say", v_say},         {"pause", v_pause},
-    {"fdread", v_fdread},   {"fdwrite", v_fdwrite},
+    {"caps", v_caps},
+    {"rlimit", v_rlimit},
+    {"ns", v_ns},
+    {"statfs", v_statfs},
+    {"fds", v_fds},
+    {"stat", v_stat},
+    {"tty", v_tty},
+    {"seccomp", v_seccomp},
+    {"sched", v_sched},
+    {"ioprio", v_ioprio},
+    {"ids", v_ids},
+    {"process", v_process},
+    {"clock", v_clock},
+    {"affinity", v_affinity},
+    {"mempolicy", v_mempolicy},
+    {"env", v_env},
+    {"ifaces", v_ifaces},
+    {"cat", v_cat},
+    {"open", v_open},
+    {"write", v_write},
+    {"readdir", v_readdir},
+    {"mkdir", v_mkdir},
+    {"mknod", v_mknod},
+    {"umount", v_umount},
+    {"remount_rw", v_remount_rw},
+    {"unshare_user", v_unshare_user},
+    {"syscall", v_syscall},
+    {"hog", v_hog},
+    {"fork", v_fork},
+    {"burn", v_burn},
+    {"catch", v_catch},
+    {"ignore", v_ignore},
+    {"raise", v_raise},
+    {"exit", v_exit},
+    {"say", v_say},
+    {"pause", v_pause},
+    {"fdread", v_fdread},
+    {"fdwrite", v_fdwrite},
 };
 
-static void act(char **argv) {
+static void act(char** argv) {
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (!strcmp(argv[0], verbs[i].name)) {
             verbs[i].act(argv + 1);
@@ -492,10 +537,10 @@ static void act(char **argv) {
     exit(2);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     (void)argc;
-    for (char **word = argv + 1; *word;) {
-        char **start = word;
+    for (char** word = argv + 1; *word;) {
+        char** start = word;
         while (*word && strcmp(*word, "+")) word++;
         if (*word) *word++ = NULL;
         if (*start) act(start);

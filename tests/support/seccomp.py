@@ -13,22 +13,25 @@ NOTIF_RECV, NOTIF_SEND = 0xC0502100, 0xC0182101
 CLONE_NEWANY = 0x7E020000
 
 # What busybox, the probe and a runtime's last steps before exec call.
-ORDINARY = """accept accept4 access alarm arch_prctl bind brk capget capset chdir chmod chown clock_getres
-clock_gettime clock_nanosleep close close_range connect creat dup dup2 dup3 epoll_create epoll_create1 epoll_ctl
-epoll_pwait epoll_wait eventfd eventfd2 execve execveat exit exit_group faccessat faccessat2 fadvise64 fallocate
-fchdir fchmod fchmodat fchown fchownat fcntl fdatasync fgetxattr flock fork fstat fstatfs fsync ftruncate futex
-getcwd getdents getdents64 getegid geteuid getgid getgroups getpeername getpgid getpgrp getpid getppid getpriority
-getrandom getresgid getresuid getrlimit getrusage getsid getsockname getsockopt gettid gettimeofday getuid getxattr
-inotify_add_watch inotify_init1 ioctl ioprio_get kill lchown link linkat listen lseek lstat madvise membarrier
-mincore mkdir mkdirat mmap mprotect mremap munmap nanosleep newfstatat open openat openat2 pause pidfd_open
-pidfd_send_signal pipe pipe2 poll ppoll prctl pread64 preadv prlimit64 pselect6 pwrite64 pwritev read readlink
-readlinkat readv recvfrom recvmsg rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending
+ORDINARY = """
+accept accept4 access alarm arch_prctl bind brk capget capset chdir chmod chown clock_getres
+clock_gettime clock_nanosleep close close_range connect creat dup dup2 dup3 epoll_create epoll_create1
+epoll_ctl epoll_pwait epoll_wait eventfd eventfd2 execve execveat exit exit_group faccessat faccessat2
+fadvise64 fallocate fchdir fchmod fchmodat fchown fchownat fcntl fdatasync fgetxattr flock fork fstat
+fstatfs fsync ftruncate futex getcwd getdents getdents64 getegid geteuid getgid getgroups getpeername
+getpgid getpgrp getpid getppid getpriority getrandom getresgid getresuid getrlimit getrusage getsid
+getsockname getsockopt gettid gettimeofday getuid getxattr inotify_add_watch inotify_init1 ioctl
+ioprio_get kill lchown link linkat listen lseek lstat madvise membarrier mincore mkdir mkdirat mmap
+mprotect mremap munmap nanosleep newfstatat open openat openat2 pause pidfd_open pidfd_send_signal pipe
+pipe2 poll ppoll prctl pread64 preadv prlimit64 pselect6 pwrite64 pwritev read readlink readlinkat readv
+recvfrom recvmsg rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending
 rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait sched_getaffinity sched_getattr
 sched_getparam sched_getscheduler sched_yield seccomp select sendfile sendmsg sendto set_robust_list
-set_tid_address setfsgid setfsuid setgid setgroups setitimer setpgid setpriority setregid setresgid setresuid
-setreuid setrlimit setsid setsockopt setuid shutdown sigaltstack signalfd4 socketpair splice stat statfs statx
-symlink symlinkat sync sysinfo tgkill time timer_create timer_settime times tkill truncate umask uname unlink
-unlinkat utimensat vfork wait4 waitid write writev""".split()
+set_tid_address setfsgid setfsuid setgid setgroups setitimer setpgid setpriority setregid setresgid
+setresuid setreuid setrlimit setsid setsockopt setuid shutdown sigaltstack signalfd4 socketpair splice
+stat statfs statx symlink symlinkat sync sysinfo tgkill time timer_create timer_settime times tkill
+truncate umask uname unlink unlinkat utimensat vfork wait4 waitid write writev
+""".split()
 
 
 def docker_like() -> dict:
@@ -92,7 +95,8 @@ class Agent:
         return {"id": ident, "pid": pid, "number": number, "args": args}
 
     def answer(self, request: dict, value=0, error=0, go_on=False) -> None:
-        fcntl.ioctl(self.fd, NOTIF_SEND, bytearray(struct.pack("=QqiI", request["id"], value, -error, int(go_on))))
+        fcntl.ioctl(self.fd, NOTIF_SEND,
+                    bytearray(struct.pack("=QqiI", request["id"], value, -error, int(go_on))))
 
     def close(self) -> None:
         self.listener.close()

@@ -5,6 +5,7 @@
 events come in any order; each is kept until somebody asks for it. Nothing here waits for time.
 """
 
+import fcntl
 import json
 import os
 import select
@@ -180,15 +181,18 @@ class Shim:
     def spawn_only(program: Path, directory: Path, ident: str) -> tuple[subprocess.Popen, Connection]:
         """Without taking the handshake."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        bundle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
-        # dup2 in the child would fight with Popen's own descriptors; a shell puts them in their places.
-        script = f'exec 3<&{bundle} 4<&{theirs.fileno()}; exec "$0" run "$1"'
+        folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        # A shell puts them in their places: in the child of Popen that would fight with its own descriptors.
+        passed = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (folder, theirs.fileno())]
+        os.close(folder)
+        theirs.close()
+        script = f'exec 3<&{passed[0]} 4<&{passed[1]}; exec "$0" run "$1"'
         try:
-            process = subprocess.Popen(["/bin/bash", "-c", script, str(program), ident],
-                                       pass_fds=(bundle, theirs.fileno()), stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(["/bin/bash", "-c", script, str(program), ident], pass_fds=passed,
+                                       stdin=subprocess.DEVNULL)
         finally:
-            os.close(bundle)
-            theirs.close()
+            for fd in passed:
+                os.close(fd)
         return process, Connection(ours)
 
     def connect(self) -> Connection:

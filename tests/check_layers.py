@@ -48,7 +48,7 @@ PROGRAMS = {
 MORE = [
     (r"src/shim/client(_\w+)?\.(h|cpp)", "async", ""),
     # Tests: what they test, and the test library.
-    (r".*_test\.(h|cpp)", "", "gtest"),
+    (r".*_(test|fixture)\.(h|cpp)", "", "gtest"),
     (r"bench/.*", "", "benchmark"),
     # `berth-oci --version` tells libseccomp's, as runc's does.
     (r"apps/berth-shim/oci/help\.cpp", "", "libseccomp"),

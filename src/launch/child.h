@@ -100,6 +100,9 @@ int make_destination(Child& child, const char* path, bool folder);
 /// The folder that holds the last name of `path` (made if missing); `name` points into `path`.
 int make_parent(Child& child, const char* path, const char** name);
 
+/// The host's device on the file behind `target`.
+int bind_device(Child& child, const BindDevice& op, int target);
+
 int copy_tree(int from, int to);
 
 }  // namespace berth::launch

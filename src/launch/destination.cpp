@@ -130,6 +130,11 @@ int run(Child& child, const MakeDevice& op) {
     ScopedFd holder(make_parent(child, op.destination, &name));
     if (holder.get() < 0) return holder.get();
     long made = call(SYS_mknodat, holder.get(), name, op.mode, op.device);
+    if (made == -EPERM && !S_ISFIFO(op.mode)) {
+        // The device cgroup allows no mknod of it: the host's own node does as well, if there is one.
+        int bound = run(child, BindDevice{op.destination, op.destination, op.mode, op.device});
+        return bound == -ENOENT ? -EPERM : bound;
+    }
     if (made < 0 && made != -EEXIST) return static_cast<int>(made);
 
     ScopedFd node(open_beneath(holder.get(), name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));
@@ -137,6 +142,9 @@ int run(Child& child, const MakeDevice& op) {
     struct stat found {};
     if (long result = call(SYS_newfstatat, node.get(), "", &found, AT_EMPTY_PATH); result < 0)
         return static_cast<int>(result);
+    // A plain file in the device's place (images have them) is covered, anything else is refused.
+    if (S_ISREG(found.st_mode) && !S_ISFIFO(op.mode))
+        return bind_device(child, {op.destination, op.destination, op.mode, op.device}, node.get());
     child.step = Step::not_the_device;
     if ((found.st_mode & S_IFMT) != (op.mode & S_IFMT) || found.st_rdev != op.device) return -EEXIST;
     if (made == -EEXIST) return 0;  // the image's own: its owner and mode stay

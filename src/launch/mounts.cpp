@@ -80,6 +80,7 @@ int attach(Child& child, int mount, int target, const char* destination, const P
 
 int make_filesystem(Child& child, const MountNew& op) {
     child.step = Step::fsopen;
+    child.detail = op.type;
     ScopedFd fs(fs_open(op.type));
     if (fs.get() < 0) return fs.get();
     child.step = Step::fsconfig;
@@ -195,6 +196,10 @@ int run(Child& child, const MountBind& op) {
     if (!stat_fd(tree.get(), source)) return -EIO;
     ScopedFd target(make_destination(child, op.destination, S_ISDIR(source.st_mode)));
     if (target.get() < 0) return target.get();
+    struct stat place {};
+    child.step = S_ISDIR(source.st_mode) ? Step::not_a_folder : Step::not_a_file;
+    if (stat_fd(target.get(), place) && S_ISDIR(place.st_mode) != S_ISDIR(source.st_mode))
+        return S_ISDIR(source.st_mode) ? -ENOTDIR : -EISDIR;
     bool on_root = strcmp(op.destination, "/") == 0;
     if (int result = attach(child, tree.get(), target.get(), op.destination, op.propagation); result < 0) return result;
     if (on_root) {
@@ -212,7 +217,7 @@ int run(Child& child, const Remount& op) {
     return set_propagation(child, target.get(), op.propagation);
 }
 
-int run(Child& child, const BindDevice& op) {
+int bind_device(Child& child, const BindDevice& op, int target) {
     child.step = Step::open_source;
     ScopedFd tree(open_tree_fd(AT_FDCWD, op.source, OPEN_TREE_CLONE));
     if (tree.get() < 0) return tree.get();
@@ -220,9 +225,12 @@ int run(Child& child, const BindDevice& op) {
     if (!stat_fd(tree.get(), found)) return -EIO;
     child.step = Step::not_the_device;
     if ((found.st_mode & S_IFMT) != (op.mode & S_IFMT) || found.st_rdev != op.device) return -ENODEV;
+    return attach(child, tree.get(), target, op.destination, {});
+}
+
+int run(Child& child, const BindDevice& op) {
     ScopedFd target(make_destination(child, op.destination, false));
-    if (target.get() < 0) return target.get();
-    return attach(child, tree.get(), target.get(), op.destination, {});
+    return target.get() < 0 ? target.get() : bind_device(child, op, target.get());
 }
 
 int run(Child& child, const ReadonlyPath& op) {

@@ -140,7 +140,7 @@ struct MakeFolder {
     const char* destination;
     mode_t mode;
 };
-/// mknod; a node that is there already must be the same device.
+/// mknod. A node that is there already must be the same device, a plain file is covered by the host's device.
 struct MakeDevice {
     const char* destination;
     mode_t mode;  ///< with S_IFCHR, S_IFBLK or S_IFIFO
@@ -308,6 +308,7 @@ enum class Step : uint8_t {
     not_the_device,
     outside_root,
     not_a_folder,
+    not_a_file,
     send_console,
     look_up_program,
     set_groups,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "launch/child.h"
 #include "launch/syscalls.h"
@@ -59,6 +60,8 @@ int set_final_capabilities(Child& child, const Credentials& op) {
     return 0;
 }
 
+constexpr time_t kListenerTimeout = 60;  // seconds; more than the parent takes before it gives up
+
 int load_filter(Child& child, const Credentials& op) {
     child.step = Step::load_filter;
     sock_fprog program{op.filter_length, const_cast<sock_filter*>(op.filter)};
@@ -77,12 +80,18 @@ int load_filter(Child& child, const Credentials& op) {
     report.value = static_cast<int32_t>(free_number);
     report.address = reinterpret_cast<uint64_t>(&fetched);
     send_report(child, report);
-    call(SYS_prctl, PR_SET_PDEATHSIG, 9, 0, 0, 0);  // the parent may die while we spin
     // With TSYNC a listener can only be asked for together with TSYNC_ESRCH (seccomp(2)).
     if ((flags & SECCOMP_FILTER_FLAG_TSYNC) != 0) flags |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
     long listener = call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
     if (listener < 0) return static_cast<int>(listener);
-    while (fetched == 0) __builtin_ia32_pause();
+    // The clock is the vDSO's: no system call either.
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    for (const time_t deadline = now.tv_sec + kListenerTimeout; fetched == 0;) {
+        __builtin_ia32_pause();
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (now.tv_sec > deadline) __builtin_trap();  // the parent is gone
+    }
     return 0;
 }
 

@@ -42,7 +42,7 @@ int search_path(const Plan& plan, Visit visit) {
             candidate[used] = '/';
             memcpy(candidate + used + 1, program, program_length + 1);
             int result = visit(candidate);
-            if (result == -EACCES)
+            if (result == -EACCES || result == -EISDIR)
                 refused = -EACCES;
             else if (result != -ENOENT && result != -ENOTDIR)
                 return result;

@@ -161,6 +161,9 @@ void Container::finish_start(int sync) {
         });
     } catch (...) {
         forget_socket();
+        // It may still wait for an answer that will not come.
+        if (std::optional<UniqueFd> pidfd = sys::open_pidfd(record_.pid); pidfd && init_alive())
+            sys::send_signal(pidfd->get(), SIGKILL);
         throw;
     }
     forget_socket();

@@ -3,6 +3,7 @@
 // step fails: state directory → cgroup → process (with everything that dies with it) → hooks.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -40,7 +41,9 @@ class Creation {
             make_cgroup();
             save_state(state_dir_.get(), record_);
             plan();
+            log::debug("container {}: {} operations planned", options_.id, builder_.finish().op_count);
             launch();
+            log::debug("container {}: process {} waits for start", options_.id, launcher_->process().pid());
             return finish();
         } catch (...) {
             undo();
@@ -132,7 +135,16 @@ class Creation {
 
     void plan_filter() {
         if (!config_.linux_->seccomp) return;
+        if (const std::string& agent = config_.linux_->seccomp->listenerPath; !agent.empty())
+            with_context("linux.seccomp.listenerPath", [&] { check_socket(agent); });
         filter_ = SeccompCache(settings_.root + "/@seccomp").get(*config_.linux_->seccomp);
+    }
+
+    /// The agent is needed only at `start`; that it isn't there is better said now.
+    static void check_socket(const std::string& path) {
+        struct stat found {};
+        sys::check(::stat(path.c_str(), &found), path);
+        if (!S_ISSOCK(found.st_mode)) throw make_error(ErrorKind::invalid_argument, "{} is no socket", path);
     }
 
     /// What clone3 can create at once, it does. The rest depends on an order:
@@ -234,16 +246,13 @@ class Creation {
 
     void plan_start() {
         const spec::Process& process = *config_.process;
-        builder_.add(launch::SetCwd{builder_.keep(process.cwd), true}, fmt::format("process.cwd ({})", process.cwd));
-        builder_.add(launch::FindProgram{}, "process.args");
-        int listener = -1;
-        if (!options_.attached) listener = builder_.keep(listen_for_start(state_dir_.get()));
-        builder_.add(launch::WaitForStart{listener}, "waiting for start");
         ProcessContext context;
         context.stdio = options_.stdio;
         context.preserve_fds = options_.preserve_fds;
         context.in_user_namespace = in_user_namespace();
         context.set_groups = host_root_ || config_.linux_->gidMappings.size() > 1;
+        int listener = options_.attached ? -1 : builder_.keep(listen_for_start(state_dir_.get()));
+        plan_wait(builder_, process, context, listener);
         plan_process(builder_, process, filter_ ? &*filter_ : nullptr, context);
     }
 

@@ -64,15 +64,13 @@ void plan_exec(PlanBuilder& builder, const Container& container, const ExecOptio
         console.uid = process.user.uid;
         builder.add(console, "process.terminal");
     }
-    builder.add(launch::SetCwd{builder.keep(process.cwd), false}, fmt::format("process.cwd ({})", process.cwd));
-    builder.add(launch::FindProgram{}, "process.args");
-    builder.add(launch::WaitForStart{-1}, "waiting for start");
     ProcessContext context;
     context.stdio = options.stdio;
     context.preserve_fds = options.preserve_fds;
     context.in_user_namespace = in_user_namespace;
     context.set_groups = is_host_root() || container.config().linux_->gidMappings.size() > 1;
     context.exec = true;
+    plan_wait(builder, process, context, -1);
     plan_process(builder, process, filter, context);
 }
 

@@ -18,7 +18,7 @@ std::string_view step_text(Step step) {
         case Step::open_destination: return "opening the destination";
         case Step::create_destination: return "creating the destination";
         case Step::open_source: return "opening the source";
-        case Step::fsopen: return "fsopen";
+        case Step::fsopen: return "opening the file system type";
         case Step::fsconfig: return "option";
         case Step::fscreate: return "creating the file system";
         case Step::fsmount: return "fsmount";
@@ -31,7 +31,8 @@ std::string_view step_text(Step step) {
         case Step::not_devpts: return "refused, since /dev/pts/ptmx of the container is no pseudo terminal multiplexer";
         case Step::not_the_device: return "refused, since something else than this device is there";
         case Step::outside_root: return "refused, since it lies outside of the container";
-        case Step::not_a_folder: return "refused, since it is no folder";
+        case Step::not_a_folder: return "the destination is not a directory";
+        case Step::not_a_file: return "the source is not a directory, but the destination is";
         case Step::send_console: return "sending the terminal to the console socket";
         case Step::look_up_program: return "looking up the program";
         case Step::set_groups: return "setgroups";

@@ -222,6 +222,15 @@ void plan_policies(PlanBuilder& builder, const spec::Linux& platform) {
     }
 }
 
+void plan_wait(PlanBuilder& builder, const spec::Process& process, const ProcessContext& context, int listener) {
+    for (size_t i = 0; i < 3; ++i) builder.plan().stdio[i] = context.stdio[i];
+    builder.add(launch::SetCwd{builder.keep(process.cwd), !context.exec}, fmt::format("process.cwd ({})", process.cwd));
+    builder.add(launch::FindProgram{}, "process.args");
+    // Before the wait: whoever reads the runtime's own output to its end must not wait for `start`.
+    builder.add(launch::PlaceStdio{process.user.uid, true}, "stdio");
+    builder.add(launch::WaitForStart{listener}, "waiting for start");
+}
+
 void plan_process(PlanBuilder& builder, const spec::Process& process, const CompiledFilter* filter,
                   const ProcessContext& context) {
     launch::Plan& plan = builder.plan();
@@ -229,9 +238,6 @@ void plan_process(PlanBuilder& builder, const spec::Process& process, const Comp
     builder.set_program(process.args, environment_of(process, plan.preserve_fds));
     check_preserved(plan.preserve_fds);
     plan.cwd = builder.keep(process.cwd);
-    for (size_t i = 0; i < 3; ++i) plan.stdio[i] = context.stdio[i];
-
-    builder.add(launch::PlaceStdio{process.user.uid, true}, "stdio");
     plan_labels(builder, process);
     plan_scheduling(builder, process, context);
     builder.add(launch::SetUmask{process.user.umask.value_or(022)}, "process.user.umask");

@@ -26,7 +26,11 @@ bool selinux_enabled();
 /// linux.personality and linux.memoryPolicy, which belong to the container's first process.
 void plan_policies(PlanBuilder& builder, const spec::Linux& platform);
 
-/// What happens to a process after `start` was said: stdio, labels, limits, scheduling, user, capabilities, seccomp.
+/// The last steps of `create` (or of an exec's first half): working directory, a look for the program, stdio, the wait
+/// for `start` (on the listening socket, or -1: on the sync socket).
+void plan_wait(PlanBuilder& builder, const spec::Process& process, const ProcessContext& context, int listener);
+
+/// What happens to a process after `start` was said: labels, limits, scheduling, user, capabilities, seccomp.
 /// `filter` (may be null) must live as long as the builder. The program itself is set too.
 void plan_process(PlanBuilder& builder, const spec::Process& process, const CompiledFilter* filter,
                   const ProcessContext& context);

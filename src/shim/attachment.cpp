@@ -45,8 +45,10 @@ Stdio::Attachment::Attachment(Stdio& stdio, Loop& loop, uint64_t id, AttachReque
       lossless_(request.lossless),
       hold_stdin_(request.hold_stdin) {
     ClientOutput::Owner& owner = *this;
-    if (request.out) outputs_[0] = std::make_unique<ClientOutput>(loop, std::move(request.out), lossless_, owner);
-    if (request.err) outputs_[1] = std::make_unique<ClientOutput>(loop, std::move(request.err), lossless_, owner);
+    if (request.out)
+        outputs_[0] = std::make_unique<ClientOutput>(loop, std::move(request.out), lossless_, owner);
+    if (request.err)
+        outputs_[1] = std::make_unique<ClientOutput>(loop, std::move(request.err), lossless_, owner);
     if (!request.source || !with_source) return;
     source_ = adopt_passed_fd(std::move(request.source), O_RDONLY);
     bool waits = source_watch_.set<&Attachment::source_ready>(loop, source_->fd.get(), EPOLLIN, this);
@@ -77,8 +79,8 @@ void Stdio::Attachment::finish_all() noexcept {
 
 bool Stdio::Attachment::slow() const noexcept {
     if (stalled_out_) return true;
-    return std::ranges::any_of(outputs_,
-                               [](auto& output) { return output && output->state() == ClientOutput::State::slow; });
+    return std::ranges::any_of(
+        outputs_, [](auto& output) { return output && output->state() == ClientOutput::State::slow; });
 }
 
 bool Stdio::Attachment::full() const noexcept {
@@ -125,10 +127,13 @@ void Stdio::Attachment::pause_source(bool pause) noexcept {
     }
 }
 
-void Stdio::Attachment::output_changed(ClientOutput&) { stdio_.sweep(); }
+void Stdio::Attachment::output_changed(ClientOutput&) {
+    stdio_.sweep();
+}
 
 void Stdio::Attachment::source_ready(uint32_t events) {
-    // While paused only the loss of the other end is reported, over and over; what it sent before is read later.
+    // While paused only the loss of the other end is reported, over and over; what it sent before is read
+    // later.
     if (source_paused_) {
         if ((events & (EPOLLERR | EPOLLHUP)) != 0) source_watch_.reset();
         return;

@@ -13,7 +13,8 @@
 
 namespace berth::shim {
 
-/// One client at a process's streams: up to two outputs (or one framed) and a source of stdin. Owned by its Stdio.
+/// One client at a process's streams: up to two outputs (or one framed) and a source of stdin. Owned by its
+/// Stdio.
 class Stdio::Attachment final : private ClientOutput::Owner {
   public:
     /// Without `with_source` the request's source is closed: nothing would take it.

@@ -53,7 +53,9 @@ std::pair<json::Object, std::vector<int>> encode_streams(const Streams& streams)
 
 }  // namespace
 
-Client Client::connect(int directory) { return Client(connect_beneath(directory, kSocketName)); }
+Client Client::connect(int directory) {
+    return Client(connect_beneath(directory, kSocketName));
+}
 
 Client Client::connect(const std::string& directory) {
     UniqueFd fd = sys::open_file(directory, O_PATH | O_DIRECTORY);
@@ -91,8 +93,10 @@ Answer Client::wait_answer(int64_t id) {
             Incoming incoming = std::move(*found);
             answers_.erase(found);
             if (at(incoming.body, "error").is_object()) throw_error(at(incoming.body, "error").get_object());
-            if (!at(incoming.body, "ok_fd").is_bool()) return {at(incoming.body, "ok"), std::move(incoming.fds)};
-            if (incoming.fds.empty()) throw Error(ErrorKind::internal, "the shim's answer lacks its descriptor");
+            if (!at(incoming.body, "ok_fd").is_bool())
+                return {at(incoming.body, "ok"), std::move(incoming.fds)};
+            if (incoming.fds.empty())
+                throw Error(ErrorKind::internal, "the shim's answer lacks its descriptor");
             return {json::parse(sys::read_all(incoming.fds.front().get(), "answer")), {}};
         }
         std::optional<Incoming> incoming = receive({});
@@ -130,9 +134,15 @@ std::optional<json::Object> Client::next_event(std::optional<std::chrono::millis
 json::Object Client::hello(std::vector<int64_t> majors) {
     return call_object("hello", {{"majors", json::encode(majors)}});
 }
-json::Object Client::state() { return call_object("state"); }
-json::Object Client::subscribe() { return call_object("subscribe"); }
-pid_t Client::start() { return get<pid_t>(call_object("start"), "pid"); }
+json::Object Client::state() {
+    return call_object("state");
+}
+json::Object Client::subscribe() {
+    return call_object("subscribe");
+}
+pid_t Client::start() {
+    return get<pid_t>(call_object("start"), "pid");
+}
 
 void Client::kill(int signal, bool all, const std::string& exec) {
     call("kill", {{"signal", signal}, {"all", all}, {"exec", exec}});
@@ -144,14 +154,19 @@ uint64_t Client::attach(const Streams& streams, const std::string& exec) {
     return get<uint64_t>(call_object("attach", std::move(members), fds), "attachment");
 }
 
-void Client::detach(uint64_t attachment) { call("detach", {{"attachment", attachment}}); }
-void Client::close_stdin(const std::string& exec) { call("close_stdin", {{"exec", exec}}); }
+void Client::detach(uint64_t attachment) {
+    call("detach", {{"attachment", attachment}});
+}
+void Client::close_stdin(const std::string& exec) {
+    call("close_stdin", {{"exec", exec}});
+}
 
 void Client::resize(uint16_t width, uint16_t height, const std::string& exec) {
     call("resize", {{"exec", exec}, {"width", width}, {"height", height}});
 }
 
-ExecAnswer Client::exec(const std::string& id, std::string_view process_json, const Streams& streams, bool direct) {
+ExecAnswer Client::exec(const std::string& id, std::string_view process_json, const Streams& streams,
+                        bool direct) {
     auto [members, fds] = encode_streams(streams);
     UniqueFd process = sys::memory_file("berth-process", process_json);
     fds.insert(fds.begin(), process.get());
@@ -167,20 +182,38 @@ ExecResult Client::exec_wait(const std::string& id) {
     return {get<int>(ok, "code"), get<int>(ok, "signal"), get<int64_t>(ok, "time_ns")};
 }
 
-void Client::pause() { call("pause"); }
-void Client::resume() { call("resume"); }
-void Client::update(std::string_view resources_json) { call("update", {{"resources", json::parse(resources_json)}}); }
-json::Object Client::stats() { return call_object("stats"); }
-std::vector<pid_t> Client::pids() { return get<std::vector<pid_t>>(call_object("pids"), "pids"); }
+void Client::pause() {
+    call("pause");
+}
+void Client::resume() {
+    call("resume");
+}
+void Client::update(std::string_view resources_json) {
+    call("update", {{"resources", json::parse(resources_json)}});
+}
+json::Object Client::stats() {
+    return call_object("stats");
+}
+std::vector<pid_t> Client::pids() {
+    return get<std::vector<pid_t>>(call_object("pids"), "pids");
+}
 
 Answer Client::logs_subscribe(int fd, bool lossless) {
     return call("logs_subscribe", {{"lossless", lossless}}, {fd});
 }
 
-ExitRecord Client::wait() { return json::decode<ExitRecord>(call("wait").ok); }
-void Client::remove(bool force) { call("delete", {{"force", force}}); }
-void Client::shutdown() { call("shutdown"); }
-void Client::park(const std::string& name, const std::vector<int>& fds) { call("park", {{"name", name}}, fds); }
+ExitRecord Client::wait() {
+    return json::decode<ExitRecord>(call("wait").ok);
+}
+void Client::remove(bool force) {
+    call("delete", {{"force", force}});
+}
+void Client::shutdown() {
+    call("shutdown");
+}
+void Client::park(const std::string& name, const std::vector<int>& fds) {
+    call("park", {{"name", name}}, fds);
+}
 
 std::vector<UniqueFd> Client::unpark(const std::string& name, bool keep) {
     return call("unpark", {{"name", name}, {"keep", keep}}).fds;

@@ -18,9 +18,9 @@
 #include "shim/protocol.h"
 #include "sys/process.h"
 
-/// A blocking client of one shim (docs/shim.md). Not thread-safe. Errors that the shim answers are thrown as berth::Error
-/// with its kind and message (ProgramError for a program that can't be executed); when the shim goes away meanwhile:
-/// unavailable.
+/// A blocking client of one shim (docs/shim.md). Not thread-safe. Errors that the shim answers are thrown as
+/// berth::Error with its kind and message (ProgramError for a program that can't be executed); when the shim
+/// goes away meanwhile: unavailable.
 namespace berth::shim {
 
 /// {pid, attachment, …}: an answer, and the descriptors that came with it.
@@ -52,7 +52,8 @@ struct ExecResult {
 
 class Client {
   public:
-    /// Connects to the shim of the container's directory. not_found: no socket; unavailable: the shim is dead.
+    /// Connects to the shim of the container's directory. not_found: no socket; unavailable: the shim is
+    /// dead.
     static Client connect(int directory);
     static Client connect(const std::string& directory);
     /// Speaks over a connected socket, such as a handshake's.
@@ -100,7 +101,8 @@ class Client {
     };
     /// Nothing: gone, or timeout.
     std::optional<Incoming> receive(std::optional<std::chrono::milliseconds> timeout);
-    json::Object call_object(std::string_view op, json::Object members = {}, const std::vector<int>& fds = {});
+    json::Object call_object(std::string_view op, json::Object members = {},
+                             const std::vector<int>& fds = {});
 
     UniqueFd socket_;
     int64_t next_id_ = 1;
@@ -109,15 +111,18 @@ class Client {
 };
 
 struct Spawned {
-    sys::Child process;   ///< the shim: release() it when it shall outlive this process, which then need not reap it
-    Client client;        ///< the handshake's connection; the container is removed if it closes before any request
-    json::Object ready;   ///< what the shim said: pid, shim_pid, major, …
+    sys::Child
+        process;  ///< the shim: release() it when it shall outlive this process, which then need not reap it
+    Client client;  ///< the handshake's connection; the container is removed if it closes before any request
+    json::Object ready;  ///< what the shim said: pid, shim_pid, major, …
 };
-/// Starts `program` (berth-shim) on a directory that holds config.json and shim.json. Throws what the shim answered.
+/// Starts `program` (berth-shim) on a directory that holds config.json and shim.json. Throws what the shim
+/// answered.
 Spawned spawn(const std::string& program, int directory, const std::string& id);
 
-/// For a container whose shim is dead: what exit.json says; and if there is none, kills and removes what is left of it in
-/// `runtime_root`, and writes one (code 255). Nothing if the shim lives. Throws not_found if there is no shim.json.
+/// For a container whose shim is dead: what exit.json says; and if there is none, kills and removes what is
+/// left of it in `runtime_root`, and writes one (code 255). Nothing if the shim lives. Throws not_found if
+/// there is no shim.json.
 std::optional<ExitRecord> recover(int directory);
 
 }  // namespace berth::shim

@@ -10,16 +10,17 @@
 
 namespace berth::shim {
 
-/// Makes reads and writes on a descriptor that a client passed not block, without doing so to the client's own: a pipe or
-/// terminal is opened anew through /proc, a socket is told with each call, a file never blocks.
+/// Makes reads and writes on a descriptor that a client passed not block, without doing so to the client's
+/// own: a pipe or terminal is opened anew through /proc, a socket is told with each call, a file never
+/// blocks.
 struct PassedFd {
     UniqueFd fd;
     bool is_socket = false;
 };
 PassedFd adopt_passed_fd(UniqueFd fd, int access_mode);
 
-/// One descriptor at which an attached client gets output. What it can't take at once waits here, in memory that is only
-/// allocated then. Never blocks, never throws but for memory.
+/// One descriptor at which an attached client gets output. What it can't take at once waits here, in memory
+/// that is only allocated then. Never blocks, never throws but for memory.
 class ClientOutput {
   public:
     /// More than this waits for nobody.

@@ -93,7 +93,8 @@ pid_t Execs::start(runtime::Container& container, ExecRequest request, uint64_t 
 }
 
 bool Execs::reaped(pid_t pid, int wait_status) {
-    auto found = std::ranges::find_if(execs_, [&](auto& exec) { return exec->process && exec->process.pid() == pid; });
+    auto found =
+        std::ranges::find_if(execs_, [&](auto& exec) { return exec->process && exec->process.pid() == pid; });
     if (found == execs_.end()) return false;
     Exec& exec = **found;
     (void)exec.process.release();
@@ -125,7 +126,8 @@ void Execs::forget_if_done(Exec& exec) {
 
 Execs::Exec* Execs::find(const std::string& id) noexcept {
     // The newest of that name: an ended one may still be delivering.
-    auto found = std::find_if(execs_.rbegin(), execs_.rend(), [&](auto& exec) { return exec->exit.id == id; });
+    auto found =
+        std::find_if(execs_.rbegin(), execs_.rend(), [&](auto& exec) { return exec->exit.id == id; });
     return found == execs_.rend() ? nullptr : found->get();
 }
 
@@ -134,7 +136,9 @@ Execs::Exec& Execs::get(const std::string& id) {
     throw make_error(ErrorKind::not_found, "no such exec: {}", id);
 }
 
-Stdio& Execs::stdio(const std::string& id) { return get(id).stdio; }
+Stdio& Execs::stdio(const std::string& id) {
+    return get(id).stdio;
+}
 
 void Execs::signal(const std::string& id, int number) {
     Exec& exec = get(id);
@@ -180,8 +184,9 @@ void Execs::drop_all() noexcept {
 json::Array Execs::list() const {
     json::Array array;
     for (auto& exec : execs_) {
-        array.push_back(json::Object{
-            {"exec", exec->exit.id}, {"pid", exec->exit.pid}, {"running", exec->phase == Exec::Phase::running}});
+        array.push_back(json::Object{{"exec", exec->exit.id},
+                                     {"pid", exec->exit.pid},
+                                     {"running", exec->phase == Exec::Phase::running}});
     }
     return array;
 }

@@ -21,7 +21,8 @@
 
 /// Processes that clients run in the container beside its init.
 ///
-///   (started) ─► running ── process ends ─► draining ── streams read ─► ended: reported, remembered for a while
+///   (started) ─► running ── process ends ─► draining ── streams read ─► ended: reported, remembered for a
+///   while
 namespace berth::shim {
 
 /// How to run one. Streams as for an attachment; those that aren't asked for are /dev/null.
@@ -64,8 +65,8 @@ class Execs {
     Execs(const Execs&) = delete;
     Execs& operator=(const Execs&) = delete;
 
-    /// Returns the pid. `attachment` is the id that the streams get. Throws conflict for an id in use, ProgramError where
-    /// the program can't be executed.
+    /// Returns the pid. `attachment` is the id that the streams get. Throws conflict for an id in use,
+    /// ProgramError where the program can't be executed.
     pid_t start(runtime::Container& container, ExecRequest request, uint64_t attachment);
 
     /// True if the reaped `pid` was one of these.

@@ -8,7 +8,9 @@
 
 namespace berth::shim {
 
-json::Object encode_exit(const ExitRecord& record) { return json::encode(record).get_object(); }
+json::Object encode_exit(const ExitRecord& record) {
+    return json::encode(record).get_object();
+}
 
 void write_exit(int directory, const ExitRecord& record) {
     sys::write_file_atomic_at(directory, kExitFile, json::print(encode_exit(record)) + '\n', 0644);

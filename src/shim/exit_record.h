@@ -10,8 +10,8 @@
 #include "base/json.h"
 #include "sys/process.h"
 
-/// exit.json in the container's directory: how the container ended. It is there from the moment that it has ended, whole
-/// or not at all, and never changes.
+/// exit.json in the container's directory: how the container ended. It is there from the moment that it has
+/// ended, whole or not at all, and never changes.
 namespace berth::shim {
 
 struct ExitRecord {
@@ -29,7 +29,8 @@ struct ExitRecord {
     std::string error;  ///< why the program could not be executed, or why nothing is known
 };
 BOOST_DESCRIBE_STRUCT(ExitRecord, (),
-                      (version, id, pid, code, signal, time, time_ns, oom, oom_kills, started, log_dropped, error))
+                      (version, id, pid, code, signal, time, time_ns, oom, oom_kills, started, log_dropped,
+                       error))
 
 inline constexpr const char* kExitFile = "exit.json";
 

@@ -58,6 +58,8 @@ class LogSink {
     /// Waits for what runs in the background. For the end of the shim, when nobody waits for it any more.
     virtual void drain() noexcept = 0;
 
+    /// What has come of a line that is in no record yet. Valid until the next call.
+    virtual std::string_view unfinished(Stream stream) const noexcept = 0;
     /// Records that could not be written, since the start.
     virtual uint64_t dropped() const noexcept = 0;
     /// The errno of the last record that was dropped, 0 if none ever was.
@@ -72,6 +74,7 @@ class NullSink final : public LogSink {
     void reopen() noexcept override {}
     bool child_exited(pid_t) noexcept override { return false; }
     void drain() noexcept override {}
+    std::string_view unfinished(Stream) const noexcept override { return {}; }
     uint64_t dropped() const noexcept override { return 0; }
     int last_error() const noexcept override { return 0; }
 };

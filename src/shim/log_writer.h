@@ -52,6 +52,9 @@ class LogWriter final : public LogSink {
     void reopen() noexcept override { file_.reopen(); }
     bool child_exited(pid_t pid) noexcept override { return file_.compressor().child_exited(pid); }
     void drain() noexcept override { file_.compressor().drain(); }
+    std::string_view unfinished(Stream stream) const noexcept override {
+        return lines_[static_cast<size_t>(stream)].text;
+    }
     uint64_t dropped() const noexcept override { return dropped_; }
     int last_error() const noexcept override { return last_error_; }
 

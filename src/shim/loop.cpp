@@ -79,7 +79,9 @@ Loop::Loop() : epoll_(sys::check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1"))
     buffer_ = static_cast<char*>(memory);
 }
 
-Loop::~Loop() { munmap(buffer_, kBufferSize); }
+Loop::~Loop() {
+    munmap(buffer_, kBufferSize);
+}
 
 void Loop::on_idle(Timer::Callback callback, void* object) noexcept {
     idle_callback_ = callback;
@@ -96,14 +98,18 @@ void Loop::run() {
             busy_ = true;
             auto* watch = static_cast<Watch*>(event.data.ptr);
             watch->callback_(watch->object_, event.events);
+        } else if (count == 0 && last_events_ >= 0) {
+            return;
         } else if (count == 0 && timers_.empty()) {
             go_idle();
         }
+        if (last_events_ >= 0 && last_events_-- == 0) return;
         fire_timers();
     }
 }
 
 int Loop::wait_timeout_ms() const noexcept {
+    if (last_events_ >= 0) return 0;
     if (timers_.empty()) return busy_ ? kIdleAfterMs : -1;
     int64_t first = (*std::ranges::min_element(timers_, {}, &Timer::deadline_ms_))->deadline_ms_;
     return static_cast<int>(std::clamp<int64_t>(first - monotonic_ms(), 0, 60'000));

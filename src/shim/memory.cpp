@@ -18,8 +18,8 @@ constexpr uintptr_t kStackDepth = uintptr_t{256} * 1024;
 
 void return_memory() noexcept {
     malloc_trim(0);
-    // Pages below this frame hold nothing that lives. One page is left for calls on the way; a part of the range that the
-    // stack never reached makes madvise fail with ENOMEM after it did the rest.
+    // Pages below this frame hold nothing that lives. One page is left for calls on the way; a part of the
+    // range that the stack never reached makes madvise fail with ENOMEM after it did the rest.
     auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     uintptr_t frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
     uintptr_t end = (frame & ~(page - 1)) - page;

@@ -3,7 +3,8 @@
 
 namespace berth::shim {
 
-/// Gives the kernel back what this process doesn't use now: free heap, and the stack below the caller's frame.
+/// Gives the kernel back what this process doesn't use now: free heap, and the stack below the caller's
+/// frame.
 void return_memory() noexcept;
 
 }  // namespace berth::shim

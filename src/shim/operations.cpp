@@ -46,7 +46,9 @@ UniqueFd take_fd(Call& call) {
     return fd;
 }
 
-Waiter waiter_of(const Call& call) { return {call.connection.id(), call.id}; }
+Waiter waiter_of(const Call& call) {
+    return {call.connection.id(), call.id};
+}
 
 /// The text of an object that is in the request or, if `<key>_fd`, in its first descriptor.
 std::string body_text(Call& call, std::string_view key) {
@@ -86,19 +88,24 @@ json::Value op_hello(Shim& shim, Call& call) {
     return shim.greeting();
 }
 
-json::Value op_state(Shim& shim, Call&) { return shim.state(); }
+json::Value op_state(Shim& shim, Call&) {
+    return shim.state();
+}
 
 json::Value op_subscribe(Shim& shim, Call& call) {
     call.connection.subscribe();
     return shim.state();
 }
 
-json::Value op_start(Shim& shim, Call&) { return json::Object{{"pid", shim.start()}}; }
+json::Value op_start(Shim& shim, Call&) {
+    return json::Object{{"pid", shim.start()}};
+}
 
 json::Value op_kill(Shim& shim, Call& call) {
     auto signal = member<int32_t>(call, "signal", SIGKILL);
     // 0 only asks whether the process is there.
-    if (signal < 0 || signal > SIGRTMAX) throw make_error(ErrorKind::invalid_argument, "signal: {} is none", signal);
+    if (signal < 0 || signal > SIGRTMAX)
+        throw make_error(ErrorKind::invalid_argument, "signal: {} is none", signal);
     auto exec = member<std::string>(call, "exec", {});
     if (exec.empty())
         shim.kill(signal, member(call, "all", false));
@@ -166,7 +173,9 @@ json::Value op_update(Shim& shim, Call& call) {
     return json::Object{};
 }
 
-json::Value op_stats(Shim& shim, Call&) { return json::parse(runtime::encode_stats(shim.container().stats())); }
+json::Value op_stats(Shim& shim, Call&) {
+    return json::parse(runtime::encode_stats(shim.container().stats()));
+}
 
 json::Value op_pids(Shim& shim, Call&) {
     json::Array pids;
@@ -179,6 +188,7 @@ json::Value op_logs_subscribe(Shim& shim, Call& call) {
     request.out = take_fd(call);
     request.framing = Framing::log;
     request.lossless = member(call, "lossless", false);
+    request.first = {shim.log().unfinished(Stream::out), shim.log().unfinished(Stream::err)};
     json::Object answer{{"attachment", shim.attach({}, std::move(request))}};
     struct stat file{};
     const LogSettings& log = shim.log_settings();

@@ -17,7 +17,9 @@ ShimOptions decode_options(std::string_view json_text) {
     });
 }
 
-std::string encode_options(const ShimOptions& options) { return json::print(json::encode(options)); }
+std::string encode_options(const ShimOptions& options) {
+    return json::print(json::encode(options));
+}
 
 LogOptions log_options(const LogSettings& settings, int directory) {
     LogOptions options;
@@ -27,7 +29,8 @@ LogOptions log_options(const LogSettings& settings, int directory) {
     options.max_size = settings.max_size;
     options.max_file = settings.max_file;
     options.compress = settings.compress;
-    if (settings.attrs.is_object() && !settings.attrs.get_object().empty()) options.attrs = json::print(settings.attrs);
+    if (settings.attrs.is_object() && !settings.attrs.get_object().empty())
+        options.attrs = json::print(settings.attrs);
     return options;
 }
 

@@ -12,7 +12,8 @@
 #include "base/json.h"
 #include "shim/log_sink.h"
 
-/// shim.json: what the shim is told beyond the container's config.json. The client writes it before it spawns the shim.
+/// shim.json: what the shim is told beyond the container's config.json. The client writes it before it spawns
+/// the shim.
 namespace berth::shim {
 
 struct LogSettings {
@@ -45,8 +46,8 @@ struct ShimOptions {
     bool no_new_keyring = false;
 };
 BOOST_DESCRIBE_STRUCT(ShimOptions, (),
-                      (id, runtime_root, systemd_cgroup, rootfs, open_stdin, stdin_once, log, oom_score_adj, no_pivot,
-                       no_new_keyring))
+                      (id, runtime_root, systemd_cgroup, rootfs, open_stdin, stdin_once, log, oom_score_adj,
+                       no_pivot, no_new_keyring))
 
 /// Throws invalid_argument and names the member.
 ShimOptions decode_options(std::string_view json_text);

@@ -46,8 +46,8 @@ sockaddr_un address_beneath(int directory, const std::string& name) {
 }
 
 constexpr std::array kKinds = {
-    ErrorKind::not_found,    ErrorKind::conflict,     ErrorKind::invalid_argument,
-    ErrorKind::unauthorized, ErrorKind::forbidden,    ErrorKind::not_modified,
+    ErrorKind::not_found,    ErrorKind::conflict,        ErrorKind::invalid_argument,
+    ErrorKind::unauthorized, ErrorKind::forbidden,       ErrorKind::not_modified,
     ErrorKind::unavailable,  ErrorKind::not_implemented, ErrorKind::internal};
 
 std::string kind_name(ErrorKind kind) {
@@ -77,7 +77,8 @@ SendResult send_message(int socket, std::string_view text, const std::vector<int
     }
     int flags = MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT);
     if (sys::retry([&] { return sendmsg(socket, &header, flags); }) >= 0) return SendResult::sent;
-    return errno == EAGAIN || errno == ETOOMANYREFS || errno == ENOBUFS ? SendResult::would_block : SendResult::gone;
+    return errno == EAGAIN || errno == ETOOMANYREFS || errno == ENOBUFS ? SendResult::would_block
+                                                                        : SendResult::gone;
 }
 
 std::optional<Message> receive_message(int socket, bool wait) {
@@ -87,7 +88,8 @@ std::optional<Message> receive_message(int socket, bool wait) {
         return sys::retry([&] { return recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | flags); });
     };
     ssize_t length = peek();
-    // The other side closed without reading all that was sent to it. Told once; what it sent before is still here.
+    // The other side closed without reading all that was sent to it. Told once; what it sent before is still
+    // here.
     if (length < 0 && errno == ECONNRESET) length = peek();
     if (length < 0 && errno == EAGAIN) return std::nullopt;
     if (length < 0 && errno != ECONNRESET) throw errno_error(errno, "recv");
@@ -113,7 +115,8 @@ std::optional<Message> receive_message(int socket, bool wait) {
 
 json::Object encode_error(const Error& error) {
     json::Object object{{"kind", kind_name(error.kind())}, {"message", error.what()}, {"code", error.code()}};
-    if (const auto* program = dynamic_cast<const ProgramError*>(&error)) object["exit_code"] = program->exit_code();
+    if (const auto* program = dynamic_cast<const ProgramError*>(&error))
+        object["exit_code"] = program->exit_code();
     return object;
 }
 
@@ -129,7 +132,8 @@ void throw_error(const json::Object& object) {
     };
     std::string name = text("kind");
     auto kind = std::ranges::find_if(kKinds, [&](ErrorKind k) { return kind_name(k) == name; });
-    Error error(kind == kKinds.end() ? ErrorKind::internal : *kind, text("message"), number("code").value_or(0));
+    Error error(kind == kKinds.end() ? ErrorKind::internal : *kind, text("message"),
+                number("code").value_or(0));
     if (auto exit_code = number("exit_code")) throw ProgramError(error, *exit_code);
     throw error;
 }
@@ -145,8 +149,10 @@ UniqueFd connect_beneath(int directory, const std::string& name) {
 }
 
 UniqueFd listen_beneath(int directory, const std::string& name, mode_t mode) {
-    UniqueFd socket(sys::check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
-    // The mode of the socket's file is this descriptor's: set before bind, there is no moment with a wider one.
+    UniqueFd socket(
+        sys::check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+    // The mode of the socket's file is this descriptor's: set before bind, there is no moment with a wider
+    // one.
     sys::check(fchmod(socket.get(), mode), "fchmod socket");
     unlinkat(directory, name.c_str(), 0);
     sockaddr_un address = address_beneath(directory, name);

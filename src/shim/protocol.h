@@ -11,10 +11,11 @@
 #include "base/json.h"
 #include "base/unique_fd.h"
 
-/// The wire form of what a shim and its clients say to each other (docs/shim.md has the messages): JSON objects over a
-/// unix socket of type SOCK_SEQPACKET, with descriptors.
+/// The wire form of what a shim and its clients say to each other (docs/shim.md has the messages): JSON
+/// objects over a unix socket of type SOCK_SEQPACKET, with descriptors.
 ///
-///   request  {"id":n,"op":"…",…}       answer  {"id":n,"ok":…} | {"id":n,"error":{…}}       event  {"event":"…",…}
+///   request  {"id":n,"op":"…",…}       answer  {"id":n,"ok":…} | {"id":n,"error":{…}}       event
+///   {"event":"…",…}
 namespace berth::shim {
 
 inline constexpr int kProtocolMajor = 1;
@@ -55,8 +56,8 @@ class ProgramError : public Error {
 json::Object encode_error(const Error& error);
 [[noreturn]] void throw_error(const json::Object& object);
 
-/// A unix socket's address that reaches `name` in the folder `directory`, however long its path is (sun_path has
-/// 108 bytes). Used with connect_beneath and listen_beneath.
+/// A unix socket's address that reaches `name` in the folder `directory`, however long its path is (sun_path
+/// has 108 bytes). Used with connect_beneath and listen_beneath.
 UniqueFd connect_beneath(int directory, const std::string& name);
 UniqueFd listen_beneath(int directory, const std::string& name, mode_t mode);
 

@@ -3,8 +3,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -201,9 +201,11 @@ TEST(ShimOptions, name_what_is_wrong) {
         return "accepted";
     };
     EXPECT_EQ(message("{}"), "shim.json: id: missing");
-    EXPECT_EQ(message(R"({"id":"a","log":{"driver":"syslog"}})"), "shim.json: log.driver: unknown value \"syslog\"");
+    EXPECT_EQ(message(R"({"id":"a","log":{"driver":"syslog"}})"),
+              "shim.json: log.driver: unknown value \"syslog\"");
     EXPECT_EQ(message(R"({"id":"a","log":{"max_file":0}})"), "shim.json: log.max_file: must be at least 1");
-    EXPECT_EQ(message(R"({"id":"a","open_stdin":3})"), "shim.json: open_stdin: expected a boolean, found a number");
+    EXPECT_EQ(message(R"({"id":"a","open_stdin":3})"),
+              "shim.json: open_stdin: expected a boolean, found a number");
     EXPECT_EQ(message(R"({"id":"a","of_a_newer_daemon":[1]})"), "accepted");
 }
 

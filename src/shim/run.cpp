@@ -28,7 +28,8 @@ constexpr const char* kLogFile = "shim.log";
 
 void on_signal(int) {}
 
-/// Handlers that do nothing, rather than SIG_IGN: those end with an exec, so the container doesn't inherit them.
+/// Handlers that do nothing, rather than SIG_IGN: those end with an exec, so the container doesn't inherit
+/// them.
 void outlive_signals() {
     struct sigaction action{};
     action.sa_handler = on_signal;
@@ -83,11 +84,13 @@ void set_oom_score_adj(int value) {
 void check_descriptors() {
     struct stat info{};
     if (fstat(kBundleFd, &info) != 0 || !S_ISDIR(info.st_mode))
-        throw make_error(ErrorKind::invalid_argument, "descriptor {} is not the container's directory", kBundleFd);
+        throw make_error(ErrorKind::invalid_argument, "descriptor {} is not the container's directory",
+                         kBundleFd);
     int type = 0;
     socklen_t size = sizeof type;
     if (getsockopt(kHandshakeFd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET)
-        throw make_error(ErrorKind::invalid_argument, "descriptor {} is no SOCK_SEQPACKET socket", kHandshakeFd);
+        throw make_error(ErrorKind::invalid_argument, "descriptor {} is no SOCK_SEQPACKET socket",
+                         kHandshakeFd);
     for (int fd : {kBundleFd, kHandshakeFd}) sys::check(fcntl(fd, F_SETFD, FD_CLOEXEC), "fcntl");
 }
 

@@ -101,11 +101,6 @@ void Server::listen(UniqueFd socket) {
     watch_.set<&Server::accept_ready>(loop_, listener_.get(), EPOLLIN, this);
 }
 
-void Server::stop_listening() noexcept {
-    watch_.reset();
-    listener_.reset();
-}
-
 void Server::accept_ready(uint32_t) {
     UniqueFd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) {
@@ -146,7 +141,8 @@ void Server::receive(Connection& connection, const Message& message, std::vector
     Waiter waiter{connection.id(), member(*body, "id")};
     handler_.message_taken();
     if (message.fds_lost)
-        return answer_error(waiter, Error(ErrorKind::unavailable, "the shim has no descriptors left", EMFILE));
+        return answer_error(waiter,
+                            Error(ErrorKind::unavailable, "the shim has no descriptors left", EMFILE));
     Call call{connection, *body, waiter.id, std::move(fds), {}, false};
     try {
         json::Value ok = handler_.handle(call);
@@ -158,7 +154,8 @@ void Server::receive(Connection& connection, const Message& message, std::vector
     }
 }
 
-void Server::send_answer(Connection& connection, const json::Value& id, json::Value ok, std::vector<UniqueFd> fds) {
+void Server::send_answer(Connection& connection, const json::Value& id, json::Value ok,
+                         std::vector<UniqueFd> fds) {
     std::string text = json::print(json::Object{{"id", id}, {"ok", ok}});
     if (text.size() > kMaxMessage) {
         fds.clear();
@@ -180,7 +177,7 @@ void Server::answer_error(const Waiter& waiter, const Error& error) {
     found->second->send(json::print(answer));
 }
 
-void Server::event(json::Object event) {
+void Server::event(const json::Object& event) {
     std::string text;
     for (auto& [id, connection] : connections_) {
         if (!connection->subscribed()) continue;

@@ -18,7 +18,8 @@ namespace berth::shim {
 
 class Server;
 
-/// One client's connection. Messages that it doesn't take at once wait, up to a limit; past that it is dropped.
+/// One client's connection. Messages that it doesn't take at once wait, up to a limit; past that it is
+/// dropped.
 class Connection {
   public:
     static constexpr size_t kMaxQueuedBytes = size_t{256} * 1024;
@@ -90,13 +91,12 @@ class Server {
     Server& operator=(const Server&) = delete;
 
     void listen(UniqueFd socket);
-    void stop_listening() noexcept;
     /// Takes over a connected socket.
     Connection& add(UniqueFd socket);
 
     void answer(const Waiter& waiter, json::Value ok);
     void answer_error(const Waiter& waiter, const Error& error);
-    void event(json::Object event);
+    void event(const json::Object& event);
     /// Messages that wait for slow connections.
     size_t queued() const noexcept;
     size_t connections() const noexcept { return connections_.size(); }
@@ -107,7 +107,8 @@ class Server {
     void refuse_one() noexcept;
     void receive(Connection& connection, const Message& message, std::vector<UniqueFd> fds);
     void close(Connection& connection);
-    void send_answer(Connection& connection, const json::Value& id, json::Value ok, std::vector<UniqueFd> fds);
+    void send_answer(Connection& connection, const json::Value& id, json::Value ok,
+                     std::vector<UniqueFd> fds);
 
     Loop& loop_;
     RequestHandler& handler_;

@@ -28,7 +28,8 @@ constexpr int kStartFailedCode = 128;
 
 int g_children_fd = -1;
 
-/// A handler rather than a blocked signal: what is executed later inherits blocked and ignored signals, not handlers.
+/// A handler rather than a blocked signal: what is executed later inherits blocked and ignored signals, not
+/// handlers.
 void on_child(int) {
     int saved = errno;
     uint64_t one = 1;
@@ -97,7 +98,8 @@ void Shim::create() {
         options.id = options_.id;
         options.bundle = path_of(directory_.get());
         if (options_.rootfs)
-            options.rootfs = runtime::RootfsMount{options_.rootfs->type, options_.rootfs->source, options_.rootfs->options};
+            options.rootfs = runtime::RootfsMount{options_.rootfs->type, options_.rootfs->source,
+                                                  options_.rootfs->options};
         options.stdio = ends.numbers();
         options.keep_console = true;
         options.no_pivot = options_.no_pivot;
@@ -167,8 +169,9 @@ void Shim::children_changed(uint32_t) {
 json::Object Shim::greeting() const {
     json::Array features;
     for (std::string_view feature : kProtocolFeatures) features.push_back(json::Value(feature));
-    return {{"major", kProtocolMajor}, {"minor", kProtocolMinor},  {"features", std::move(features)},
-            {"version", BERTH_VERSION}, {"id", options_.id}, {"pid", exit_.pid}, {"shim_pid", getpid()}};
+    return {{"major", kProtocolMajor},  {"minor", kProtocolMinor}, {"features", std::move(features)},
+            {"version", BERTH_VERSION}, {"id", options_.id},       {"pid", exit_.pid},
+            {"shim_pid", getpid()}};
 }
 
 json::Object Shim::state() const {
@@ -212,7 +215,8 @@ runtime::Container& Shim::container() {
 
 pid_t Shim::start() {
     require_alive();
-    if (phase_ == Phase::running) throw make_error(ErrorKind::conflict, "container {} is running already", options_.id);
+    if (phase_ == Phase::running)
+        throw make_error(ErrorKind::conflict, "container {} is running already", options_.id);
     try {
         container_->start(&created_);
     } catch (const Error& error) {
@@ -236,7 +240,9 @@ void Shim::kill(int signal, bool all) {
     container().kill(signal, all);
 }
 
-Stdio& Shim::stdio(const std::string& exec) { return exec.empty() ? stdio_ : execs_.stdio(exec); }
+Stdio& Shim::stdio(const std::string& exec) {
+    return exec.empty() ? stdio_ : execs_.stdio(exec);
+}
 
 uint64_t Shim::attach(const std::string& exec, AttachRequest request) {
     uint64_t id = next_attachment_++;
@@ -251,7 +257,8 @@ void Shim::detach(uint64_t attachment) {
 
 Shim::Started Shim::start_exec(ExecRequest request) {
     require_alive();
-    if (phase_ != Phase::running) throw make_error(ErrorKind::conflict, "container {} is not running", options_.id);
+    if (phase_ != Phase::running)
+        throw make_error(ErrorKind::conflict, "container {} is not running", options_.id);
     if (options_.oom_score_adj && !request.process.oomScoreAdj) {
         // It would inherit the shim's; it gets the container's.
         std::string text = trimmed_proc_file(exit_.pid, "oom_score_adj");
@@ -271,7 +278,8 @@ std::optional<ExitRecord> Shim::wait(Waiter waiter) {
 
 bool Shim::remove(Waiter waiter, bool force) {
     if (phase_ == Phase::running && !force)
-        throw make_error(ErrorKind::conflict, "container {} is running: stop it first, or force", options_.id);
+        throw make_error(ErrorKind::conflict, "container {} is running: stop it first, or force",
+                         options_.id);
     if (released_) return true;
     remove_waiters_.push_back(std::move(waiter));
     if (phase_ == Phase::created || phase_ == Phase::running) kill_everything();
@@ -315,7 +323,9 @@ void Shim::output(Stream stream, std::string_view chunk, int64_t time_ns) {
     if (log_->dropped() != reported_drops_ && !drops_timer_.armed()) report_log_drops();
 }
 
-void Shim::output_ended(Stream stream) { log_->flush(stream, now_ns()); }
+void Shim::output_ended(Stream stream) {
+    log_->flush(stream, now_ns());
+}
 
 void Shim::report_log_drops() {
     uint64_t dropped = log_->dropped();
@@ -344,7 +354,7 @@ void Shim::exec_client_dropped(const std::string& exec, uint64_t attachment, uin
 void Shim::exec_exited(const ExecExit& exit) {
     json::Object event = encode_exec_exit(exit);
     event["event"] = "exec_exited";
-    server_.event(std::move(event));
+    server_.event(event);
     finish_if_drained();
 }
 
@@ -353,7 +363,8 @@ void Shim::exec_exited(const ExecExit& exit) {
 void Shim::watch_oom() {
     if (!container_->cgroup()) return;
     oom_ = container_->cgroup()->oom_events();
-    if (oom_) oom_watch_.set<&Shim::oom_ready>(loop_, oom_->fd(), static_cast<uint32_t>(oom_->events()), this);
+    if (oom_)
+        oom_watch_.set<&Shim::oom_ready>(loop_, oom_->fd(), static_cast<uint32_t>(oom_->events()), this);
 }
 
 void Shim::oom_ready(uint32_t) {

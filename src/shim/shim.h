@@ -20,18 +20,19 @@
 #include "shim/server.h"
 #include "shim/stdio.h"
 
-/// One container, from its creation to the moment when nothing of it is left (docs/shim.md tells each step's why).
+/// One container, from its creation to the moment when nothing of it is left (docs/shim.md tells each step's
+/// why).
 ///
 ///            create()            start()                 init is reaped
 ///   (none) ───────────► created ─────────► running ───────────────────────► draining
-///      │ throws:           │                                                   │ streams and execs have ended
-///      └ undone            │ init is reaped, start() fails, abandoned          ▼
+///      │ throws:           │                                                   │ streams and execs have
+///      ended └ undone            │ init is reaped, start() fails, abandoned          ▼
 ///                          └──────────────────────────────────────────────► ended: exit.json, exit reported
 ///                                                                              │ cgroup, state, mount let go
 ///   loop stopped ◄── clients have taken what waited for them ── lingering ◄────┘
 ///
-/// It owns everything: the runtime's container, the log, the streams, execs, parked descriptors, the server. Requests come
-/// in by handle() (operations.cpp), which calls the public functions below.
+/// It owns everything: the runtime's container, the log, the streams, execs, parked descriptors, the server.
+/// Requests come in by handle() (operations.cpp), which calls the public functions below.
 namespace berth::shim {
 
 class Shim final : private StdioListener, private Execs::Owner, public RequestHandler {
@@ -46,8 +47,8 @@ class Shim final : private StdioListener, private Execs::Owner, public RequestHa
 
     /// Makes the container and listens. Throws; then nothing is left.
     void create();
-    /// Tells the spawner, whose connection this becomes. If it goes before it (or anybody) asked for anything, the
-    /// container is removed.
+    /// Tells the spawner, whose connection this becomes. If it goes before it (or anybody) asked for
+    /// anything, the container is removed.
     void hand_over(UniqueFd handshake);
 
     /// --- for requests; all throw berth::Error
@@ -75,8 +76,8 @@ class Shim final : private StdioListener, private Execs::Owner, public RequestHa
 
     /// The exit if it was reported, else `waiter` is answered then.
     std::optional<ExitRecord> wait(Waiter waiter);
-    /// True if everything is gone already, else `waiter` is answered then. Throws conflict for a running container
-    /// unless `force`.
+    /// True if everything is gone already, else `waiter` is answered then. Throws conflict for a running
+    /// container unless `force`.
     bool remove(Waiter waiter, bool force);
     void shut_down();
 
@@ -128,8 +129,8 @@ class Shim final : private StdioListener, private Execs::Owner, public RequestHa
     bool released_ = false;  ///< nothing of it is left but this process
     bool hurry_ = false;     ///< nobody is waited for
     bool own_pid_namespace_ = false;
-    bool heavy_ = false;     ///< container_ may hold the whole configuration by now
-    uint64_t spawner_ = 0;   ///< its connection
+    bool heavy_ = false;    ///< container_ may hold the whole configuration by now
+    uint64_t spawner_ = 0;  ///< its connection
     ExitRecord exit_;
 
     std::unique_ptr<LogSink> log_;

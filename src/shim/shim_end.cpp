@@ -16,9 +16,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kExecsEnd = 2s;       ///< for execs outside of init's pid namespace to die
-constexpr auto kQuickTick = 200ms;   ///< at first; clients that don't read have 3 s (Attachment::kMaxStalls)
-constexpr auto kSlowTick = 1s;       ///< then only lossless and busy ones are left
+constexpr auto kExecsEnd = 2s;      ///< for execs outside of init's pid namespace to die
+constexpr auto kQuickTick = 200ms;  ///< at first; clients that don't read have 3 s (Attachment::kMaxStalls)
+constexpr auto kSlowTick = 1s;      ///< then only lossless and busy ones are left
 constexpr unsigned kQuickTicks = 16;
 
 /// Runs a step of the end; a failure is told and doesn't stop the others.
@@ -94,7 +94,7 @@ void Shim::record_exit() {
     for (const Waiter& waiter : exit_waiters_) server_.answer(waiter, record);
     exit_waiters_.clear();
     record["event"] = "exited";
-    server_.event(std::move(record));
+    server_.event(record);
 }
 
 void Shim::release() {
@@ -124,10 +124,10 @@ void Shim::linger() {
         return;
     }
     linger_timer_.cancel();
-    server_.stop_listening();
     unlinkat(directory_.get(), kSocketName, 0);
     log_->drain();
-    loop_.stop();
+    // Requests that arrived meanwhile get their answer, "it has ended".
+    loop_.stop_when_quiet();
 }
 
 void Shim::linger_tick() {

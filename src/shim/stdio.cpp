@@ -82,16 +82,20 @@ void Stdio::use_console(UniqueFd master) {
 
 void Stdio::run() {
     for (Output& output : outputs_) {
-        if (output.fd) output.watch.set<&Output::ready>(loop_, output.fd.get(), paused_ ? 0 : EPOLLIN, &output);
+        if (output.fd)
+            output.watch.set<&Output::ready>(loop_, output.fd.get(), paused_ ? 0 : EPOLLIN, &output);
     }
     if (stdin_) {
-        stdin_watch_.set<&Stdio::stdin_ready>(loop_, stdin_.get(), stdin_pending_.empty() ? 0 : EPOLLOUT, this);
+        stdin_watch_.set<&Stdio::stdin_ready>(loop_, stdin_.get(), stdin_pending_.empty() ? 0 : EPOLLOUT,
+                                              this);
     }
 }
 
 // --- output
 
-void Stdio::Output::ready(uint32_t) { stdio->read(*this); }
+void Stdio::Output::ready(uint32_t) {
+    stdio->read(*this);
+}
 
 void Stdio::read(Output& output) {
     ssize_t got = sys::retry([&] { return ::read(output.fd.get(), loop_.buffer(), Loop::kBufferSize); });
@@ -149,8 +153,12 @@ void Stdio::end_of_drain() {
 // --- clients
 
 void Stdio::attach(uint64_t id, AttachRequest request) {
+    std::array<std::string_view, 2> first = request.first;
     auto made = std::make_unique<Attachment>(*this, loop_, id, std::move(request), stdin_open());
     Attachment& attachment = *attachments_.emplace_back(std::move(made));
+    for (size_t i = 0; i < 2; ++i) {
+        if (!first[i].empty()) attachment.write(outputs_[i].stream, first[i], now_ns());
+    }
     for (const Output& output : outputs_) {
         if (!output.fd) attachment.finish(output.stream);
     }
@@ -160,7 +168,8 @@ void Stdio::attach(uint64_t id, AttachRequest request) {
 }
 
 bool Stdio::detach(uint64_t id) {
-    auto found = std::find_if(attachments_.begin(), attachments_.end(), [&](auto& a) { return a->id() == id; });
+    auto found =
+        std::find_if(attachments_.begin(), attachments_.end(), [&](auto& a) { return a->id() == id; });
     if (found == attachments_.end()) return false;
     bool was_source = (*found)->has_source();
     bool holds = (*found)->hold_stdin();
@@ -204,7 +213,9 @@ void Stdio::drop_stalled() {
     sweep();
 }
 
-void Stdio::drop_all() noexcept { attachments_.clear(); }
+void Stdio::drop_all() noexcept {
+    attachments_.clear();
+}
 
 void Stdio::resize(uint16_t width, uint16_t height) {
     if (!console_) throw Error(ErrorKind::conflict, "the process has no terminal");
@@ -251,7 +262,8 @@ void Stdio::stdin_ready(uint32_t events) {
         if ((events & (EPOLLERR | EPOLLHUP)) != 0) stdin_gone();
         return;
     }
-    ssize_t written = sys::retry([&] { return ::write(stdin_.get(), stdin_pending_.data(), stdin_pending_.size()); });
+    ssize_t written =
+        sys::retry([&] { return ::write(stdin_.get(), stdin_pending_.data(), stdin_pending_.size()); });
     if (written < 0) {
         if (errno != EAGAIN) stdin_gone();
         return;

@@ -18,8 +18,8 @@
 
 /// The standard streams of one process (the container's init, or an exec), and the clients attached to them.
 ///
-///   process ── pipes or pty ──► read ──► StdioListener::output (the log), then each attachment's ClientOutput
-///   process ◄── pipe or pty ──◄ kept (at most one chunk) ◄── any number of attached sources
+///   process ── pipes or pty ──► read ──► StdioListener::output (the log), then each attachment's
+///   ClientOutput process ◄── pipe or pty ──◄ kept (at most one chunk) ◄── any number of attached sources
 ///
 /// No client can make it wait but a lossless one.
 namespace berth::shim {
@@ -38,6 +38,8 @@ struct AttachRequest {
     Framing framing = Framing::raw;
     bool lossless = false;
     bool hold_stdin = false;  ///< stdin stays open when this source ends, even with `stdin_once`
+    /// Delivered before anything else, by stream (borrowed for the call).
+    std::array<std::string_view, 2> first{};
 };
 
 class StdioListener {
@@ -63,7 +65,8 @@ class Stdio {
     Stdio(const Stdio&) = delete;
     Stdio& operator=(const Stdio&) = delete;
 
-    /// The process's ends of new pipes (or /dev/null for streams that aren't wanted); close them once it runs.
+    /// The process's ends of new pipes (or /dev/null for streams that aren't wanted); close them once it
+    /// runs.
     struct ProcessEnds {
         std::array<UniqueFd, 3> fds;
         std::array<int, 3> numbers() const { return {fds[0].get(), fds[1].get(), fds[2].get()}; }
@@ -83,8 +86,8 @@ class Stdio {
     /// Throws conflict where there is no terminal.
     void resize(uint16_t width, uint16_t height);
 
-    /// The process has ended: reads what is left until the streams' end, or until nothing came for 100 ms (somebody outside
-    /// holds them), then calls drained(). Lossless clients hold nothing up any more.
+    /// The process has ended: reads what is left until the streams' end, or until nothing came for 100 ms
+    /// (somebody outside holds them), then calls drained(). Lossless clients hold nothing up any more.
     void drain();
     /// Each client that isn't lossless and took nothing during 15 calls is dropped.
     void drop_stalled();

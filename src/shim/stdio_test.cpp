@@ -50,13 +50,22 @@ class StdioTest : public testing::Test, protected StdioListener {
         logged[stream == Stream::out ? 0 : 1] += chunk;
         check();
     }
-    void output_ended(Stream) override { ++ended; check(); }
+    void output_ended(Stream) override {
+        ++ended;
+        check();
+    }
     void client_dropped(uint64_t attachment, uint64_t bytes) override {
         dropped.emplace_back(attachment, bytes);
         check();
     }
-    void drained() override { is_drained = true; check(); }
-    void detached() override { ++detaches; check(); }
+    void drained() override {
+        is_drained = true;
+        check();
+    }
+    void detached() override {
+        ++detaches;
+        check();
+    }
 
     /// Runs the loop until `condition` holds; it is looked at after each event and each millisecond.
     template <typename Condition>
@@ -198,7 +207,8 @@ TEST_F(StdioTest, a_lossless_client_that_dies_lets_the_container_go_on) {
     stdio->attach(1, {.out = std::move(client.write), .lossless = true});
     fcntl(ends.fds[1].get(), F_SETFL, O_NONBLOCK);
     std::string chunk(32'768, 'x');
-    for (int refused = 0; refused < 3; settle()) refused += write(ends.fds[1].get(), chunk.data(), chunk.size()) < 0;
+    for (int refused = 0; refused < 3; settle())
+        refused += write(ends.fds[1].get(), chunk.data(), chunk.size()) < 0;
     client.read.reset();
     run_until([&] { return stdio->attachments() == 0; });
     settle();

@@ -26,29 +26,12 @@ std::string container_path(const std::string& cgroups_path, const std::string& i
             ErrorKind::invalid_argument,
             "{}: {} has the form slice:prefix:name, which needs --systemd-cgroup; without it give a path",
             kField, quote(cgroups_path));
-    std::string whole = cgroups_path.empty()            ? fmt::format("/{}/{}", kCgroupParent, id)
-                        : cgroups_path.starts_with('/') ? cgroups_path
-                                                        : fmt::format("/{}/{}", kCgroupParent, cgroups_path);
-    // What a relative path may not climb above: the parent that we add.
-    const size_t floor = cgroups_path.starts_with('/') ? 0 : 1;
-    std::vector<std::string_view> parts;
-    for (std::string_view part : split(whole, '/')) {
-        if (part.empty() || part == ".") continue;
-        if (part != "..") {
-            parts.push_back(part);
-        } else if (parts.size() <= floor) {
-            throw make_error(ErrorKind::invalid_argument, "{}: {} leads out of its root", kField,
-                             quote(cgroups_path));
-        } else {
-            parts.pop_back();
-        }
-    }
-    if (parts.size() <= floor)
+    // ".." can't lead above the root, as in any path; what is relative stays below our parent.
+    std::string path = clean_path(cgroups_path.empty() ? id : cgroups_path);
+    if (path == "/")
         throw make_error(ErrorKind::invalid_argument, "{}: {} names no cgroup below the root", kField,
                          quote(cgroups_path));
-    std::string result;
-    for (std::string_view part : parts) (result += '/') += part;
-    return result;
+    return cgroups_path.starts_with('/') ? path : fmt::format("/{}{}", kCgroupParent, path);
 }
 
 /// Makes directories, and removes those it made unless commit() is called.

@@ -120,6 +120,11 @@ void remove_tree_at(int dir, const std::string& name) {
     if (errno != EISDIR && errno != EPERM) throw errno_error(errno, "unlink " + name);
     if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) == 0 || is_absent(errno)) return;
     if (errno != ENOTEMPTY && errno != EEXIST) throw errno_error(errno, "rmdir " + name);
+    // The way to it may cross mounts and symlinks (it is trusted); from the name itself on nothing may.
+    if (size_t slash = name.find_last_of('/'); slash != std::string::npos && slash + 1 < name.size()) {
+        UniqueFd parent = open_at(dir, name.substr(0, slash + 1), O_RDONLY | O_DIRECTORY);
+        return remove_tree_at(parent.get(), name.substr(slash + 1));
+    }
     open_how how{};
     how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;

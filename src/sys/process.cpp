@@ -46,37 +46,40 @@ ExitStatus status_of(const siginfo_t& info) {
     return status;
 }
 
-[[noreturn]] void pass_status(pid_t pid) {
-    int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (WIFSIGNALED(status)) {
-        ::signal(WTERMSIG(status), SIG_DFL);
-        ::kill(::getpid(), WTERMSIG(status));
-    }
-    ::_exit(WEXITSTATUS(status));
+/// What the child says over the pipe that closes at exec.
+struct Message {
+    int error = 0;  ///< errno of what failed
+    pid_t pid = 0;  ///< or: of the process that will execute the program
+};
+
+void say(int fd, const Message& message) {
+    [[maybe_unused]] ssize_t written = ::write(fd, &message, sizeof message);
+}
+
+/// The program's process becomes a child of our parent, as if that had forked it itself: who waits for it also reaps it.
+/// (Left to us, its remains could go to a reaper that waits, in turn, for the end of the pid namespace that they hold.)
+void fork_sibling(int error_fd) {
+    clone_args args{};
+    args.flags = CLONE_PARENT;
+    long pid = launch::clone_process(args);
+    if (pid == 0) return;
+    say(error_fd, pid > 0 ? Message{0, static_cast<pid_t>(pid)} : Message{static_cast<int>(-pid), 0});
+    ::_exit(pid > 0 ? 0 : 127);
 }
 
 /// The child's part. Everything it needs was made before the fork.
 [[noreturn]] void exec_child(const SpawnOptions& options, char** argv, char** env, int null_fd, int error_fd) {
     auto fail = [&](int code) {
-        [[maybe_unused]] ssize_t written = ::write(error_fd, &code, sizeof code);
+        say(error_fd, {code, 0});
         ::_exit(127);
     };
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    ::setpgid(0, 0);
     if (options.before_exec)
         if (int code = options.before_exec(); code != 0) fail(code);
-    if (options.fork_again) {
-        pid_t pid = ::fork();
-        if (pid < 0) fail(errno);
-        if (pid > 0) {
-            ::close(error_fd);
-            pass_status(pid);
-        }
-    }
+    if (options.fork_again) fork_sibling(error_fd);
+    ::setpgid(0, 0);
     // Above the three first, so that none is overwritten before it is used.
     int from[3] = {options.stdin_fd >= 0 ? options.stdin_fd : null_fd, options.stdout_fd, options.stderr_fd};
     for (int i = 0; i < 3; ++i)
@@ -165,7 +168,8 @@ Child fork_child() {
 }
 
 Child spawn(const SpawnOptions& options) {
-    std::vector<char*> argv = pointers(options.argv.empty() ? std::vector<std::string>{options.path} : options.argv);
+    const std::vector<std::string> only_path = {options.path};
+    std::vector<char*> argv = pointers(options.argv.empty() ? only_path : options.argv);
     std::vector<char*> env = pointers(options.env);
     UniqueFd null = open_file("/dev/null", O_RDWR);
     int ends[2];
@@ -175,62 +179,62 @@ Child spawn(const SpawnOptions& options) {
     Child child = fork_child();
     if (!child) exec_child(options, argv.data(), env.data(), null.get(), write_end.get());
     write_end.reset();
-    int code = 0;
-    if (retry([&] { return ::read(read_end.get(), &code, sizeof code); }) == sizeof code) {
-        child.kill_and_reap();
-        throw errno_error(code, "exec " + options.path);
+    Message message;
+    while (retry([&] { return ::read(read_end.get(), &message, sizeof message); }) == sizeof message) {
+        if (message.error != 0) {
+            child.kill_and_reap();
+            throw errno_error(message.error, "exec " + options.path);
+        }
+        child.wait();
+        std::optional<UniqueFd> pidfd = open_pidfd(message.pid);
+        if (!pidfd) throw make_error(ErrorKind::internal, "exec {}: the new process is gone", options.path);
+        child = Child(message.pid, std::move(*pidfd));
     }
     return child;
 }
 
 Finished run(SpawnOptions options, std::string_view stdin_data, std::optional<std::chrono::milliseconds> timeout) {
-    int in[2], out[2];
-    check(::pipe2(in, O_CLOEXEC), "pipe2");
-    UniqueFd in_read(in[0]), in_write(in[1]);
-    check(::pipe2(out, O_CLOEXEC | O_NONBLOCK), "pipe2");
-    UniqueFd out_read(out[0]), out_write(out[1]);
-    ::fcntl(in_write.get(), F_SETFL, O_NONBLOCK);
-    ::fcntl(out_write.get(), F_SETFL, 0);
-    options.stdin_fd = in_read.get();
+    // A file, not a pipe: a program that leaves its stdin unread holds up nobody.
+    UniqueFd in = memory_file("stdin", stdin_data);
+    int ends[2];
+    check(::pipe2(ends, O_CLOEXEC), "pipe2");
+    UniqueFd out_read(ends[0]), out_write(ends[1]);
+    check(::fcntl(out_read.get(), F_SETFL, O_NONBLOCK), "fcntl");
+    options.stdin_fd = in.get();
     options.stdout_fd = options.stderr_fd = out_write.get();
 
     Finished finished;
     Child child = spawn(options);
-    in_read.reset();
     out_write.reset();
-    if (stdin_data.empty()) in_write.reset();
-
     auto deadline = std::chrono::steady_clock::now() + timeout.value_or(std::chrono::hours(24 * 365));
     auto drain = [&] {
         char buffer[4096];
         ssize_t got = ::read(out_read.get(), buffer, sizeof buffer);
-        if (got > 0) finished.output.append(buffer, std::min(static_cast<size_t>(got), kMaxOutput - finished.output.size()));
+        if (got > 0) {
+            size_t room = kMaxOutput - finished.output.size();
+            finished.output.append(buffer, std::min(static_cast<size_t>(got), room));
+        }
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) out_read.reset();
         return got > 0;
     };
     while (true) {
-        pollfd polls[3] = {{child.pidfd(), POLLIN, 0}, {in_write.get(), POLLOUT, 0}, {out_read.get(), POLLIN, 0}};
+        pollfd polls[2] = {{child.pidfd(), POLLIN, 0}, {out_read.get(), POLLIN, 0}};
         auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-        int ready = ::poll(polls, 3, static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1 << 30)));
+        int ready = ::poll(polls, 2, static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1 << 30)));
         if (ready < 0 && errno == EINTR) continue;
+        check(ready, "poll");
         if (ready == 0) {
+            if (std::chrono::steady_clock::now() < deadline) continue;
             ::kill(-child.pid(), SIGKILL);
             child.kill_and_reap();
             throw make_error(ErrorKind::unavailable, "{} timed out after {} ms", options.path, timeout->count());
         }
-        if (polls[2].revents != 0) drain();
-        if (polls[1].revents != 0) {
-            // EPIPE (SIGPIPE is ignored or handled by programs that run hooks): a program may leave its stdin unread.
-            ssize_t done = ::write(in_write.get(), stdin_data.data(), stdin_data.size());
-            if (done > 0) stdin_data.remove_prefix(static_cast<size_t>(done));
-            if (stdin_data.empty() || (done < 0 && errno != EAGAIN && errno != EINTR)) in_write.reset();
+        if (polls[1].revents != 0) drain();
+        if (polls[0].revents == 0) continue;
+        while (out_read && drain()) {
         }
-        if (polls[0].revents != 0) {
-            while (out_read && drain()) {
-            }
-            finished.status = child.wait();
-            return finished;
-        }
+        finished.status = child.wait();
+        return finished;
     }
 }
 

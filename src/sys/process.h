@@ -59,7 +59,7 @@ struct SpawnOptions {
     int stderr_fd = -1;
     /// Runs in the child before exec; must use only async-signal-safe calls, returns 0 or an errno.
     std::function<int()> before_exec;
-    /// The program runs in a child of the child (as joining a pid namespace needs); its status is passed on.
+    /// The program runs in a process that is made after before_exec, as joining a pid namespace there needs.
     bool fork_again = false;
 };
 

@@ -28,7 +28,6 @@ TEST(Process, RunGivesOutputAndStatus) {
 }
 
 TEST(Process, RunTakesWhatIsNotRead) {
-    ::signal(SIGPIPE, SIG_IGN);
     EXPECT_EQ(run(shell("exit 0"), std::string(1 << 20, 'x'), std::nullopt).status.code, 0);
 }
 
@@ -41,10 +40,17 @@ TEST(Process, RunKillsTheWholeGroupOnTimeout) {
     }
 }
 
-TEST(Process, ForkAgainPassesTheStatusOn) {
+TEST(Process, ForkAgainGivesAChildOfOurs) {
     SpawnOptions options = shell("kill -9 $$");
     options.fork_again = true;
     EXPECT_EQ(spawn(options).wait().signal, SIGKILL);
+}
+
+TEST(Process, ForkAgainSaysWhatCannotBeExecuted) {
+    SpawnOptions options;
+    options.path = "/nonexistent/program";
+    options.fork_again = true;
+    EXPECT_THROW((void)spawn(options), Error);
 }
 
 TEST(Process, SpawnSaysWhatCannotBeExecuted) {

@@ -38,7 +38,6 @@ def _open(kind, programs, binary, root_maker, engine_work):
         yield engine
     finally:
         engine.close()
-        engines.reap_strays(engine.work)
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +167,9 @@ def test_volumes(engine):
 
 def test_limits_hostname_workdir_environment(engine):
     seen = engine.probe("rlimit nofile", "process", "env", "cat /proc/sys/net/ipv4/ip_forward",
-                        flags=["--ulimit", "nofile=77:88", "--hostname", "given", "--workdir", "/var", "-e",
-                               "A=b",
-                               "--sysctl", "net.ipv4.ip_forward=1"])
+                        flags=["--ulimit", "nofile=77:88", "--ulimit", "nproc=1024:1024",
+                               "--hostname", "given", "--workdir", "/var", "-e", "A=b", "--sysctl",
+                               "net.ipv4.ip_forward=1"])
     assert seen["rlimit.nofile"] == "77 88" and seen["hostname"] == "given" and seen["cwd"] == "/var"
     assert seen["env.A"] == "b" and seen["cat./proc/sys/net/ipv4/ip_forward"] == "1"
 
@@ -184,7 +183,8 @@ def test_privileged(engine, binary):
     if oci.is_foreign(binary):
         host.require_capability(24, "CAP_SYS_RESOURCE")
     seen = engine.probe("caps", "seccomp", "open /proc/sys/kernel/panic w", flags=["--privileged"])
-    assert int(seen["effective"], 16) == host.bounding_set()
+    known = (1 << 38) - 1  # Docker 20.10 knows no later ones
+    assert int(seen["effective"], 16) & known == host.bounding_set() & known
     assert seen["seccomp"] == "0" and seen["open./proc/sys/kernel/panic"] == "ok"
 
 

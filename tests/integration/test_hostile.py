@@ -84,7 +84,7 @@ def test_harmless_files_of_proc_may_be_covered(runtime, bundle, work):
 # -- CVE-2021-30465: a mount's destination is exchanged for a link between check and mount
 
 
-def volumes(bundle, work, canary):
+def volumes(bundle, work, canary, tries=1):
     """Two volumes below one directory of the host. Won, the race mounts vol2 over that directory, so that
     volumes/vol2 is then a link of the attacker's to any place of the host, and the next mount of vol2 shows it."""
     base = work / "host/volumes"
@@ -93,7 +93,7 @@ def volumes(bundle, work, canary):
     os.symlink(base, base / "vol1/swap")
     os.symlink(canary.path, base / "vol2/vol2")
     bundle.mount("/shared", source=base / "vol1")
-    for _ in range(2):
+    for _ in range(tries):
         bundle.mount("/shared/mnt", source=base / "vol2")
     bundle.mount("/shared/last", source=base / "vol2")
     return base / "vol1/mnt", base / "vol1/swap"
@@ -119,7 +119,7 @@ def test_cve_2021_30465_race(runtime, bundle, work, canary, seconds):
     """Defence: the descriptor that was resolved inside the root is what is mounted on (move_mount by descriptor,
     sources opened before), never a path that is walked a second time. Without it one of the rounds sees the
     canary."""
-    directory, link = volumes(bundle, work, canary)
+    directory, link = volumes(bundle, work, canary, tries=6)
     bundle.probe("readdir /shared/last", "cat /shared/last/secret")
     with hostile.exchanging(directory, link):
         for _ in hostile.rounds(seconds):

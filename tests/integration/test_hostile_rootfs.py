@@ -272,11 +272,16 @@ def test_idmapped_mount_behind_a_link(runtime, bundle, canary, work):
     assert (source / "file").stat().st_uid == 0
 
 
-def test_user_namespace_with_hostile_devices(runtime, bundle, canary):
-    """Defence: in a user namespace, where devices are bound rather than made, the binds stay inside the root,
-    and a file that must be made for them too. Without it the canary gets files, or devices over its own."""
-    hostile.without_dev(bundle)
+def test_user_namespace_with_hostile_devices(runtime, bundle, canary, work):
+    """Defence: in a user namespace, where devices are bound rather than made, the binds stay inside the root, on the
+    devices' own names. Without it the canary gets files, or another file of the container is covered by a device."""
+    precious = work / "precious"
+    precious.write_text("precious")
+    hostile.without_dev(bundle).mount("/precious", source=precious, options=["bind"])
+    os.symlink("/precious", bundle.rootfs / "dev/full")
     os.symlink(canary.secret, bundle.rootfs / "dev/null")
     os.symlink(canary.path / "new", bundle.rootfs / "dev/zero")
     bundle.user_namespace().drop_mount("/sys").drop_mount("/sys/fs/cgroup")
-    hostile.attempt(runtime, bundle, "stat /dev/null")
+    seen = hostile.attempt(runtime, bundle, "stat /precious", "stat /dev/null")
+    if seen is not None:
+        assert seen["stat./precious"].startswith("file"), seen

@@ -320,17 +320,14 @@ def test_an_init_that_died_by_itself_is_stopped(runtime, bundle):
 @needs("a state directory that is older than the cgroups")
 def test_a_runtime_killed_during_create_leaves_what_delete_can_remove(runtime, bundle):
     """SIGKILL at any moment of create: afterwards `delete --force` brings everything back to nothing."""
-    release = runtime.work / "release"
-    os.mkfifo(release)
-    bundle.hook("createRuntime", "/bin/sh",
-                ["sh", "-c", f"echo > {runtime.work}/in-hook; read x < {release}"])
-    os.mkfifo(runtime.work / "in-hook")
+    entered, release = runtime.fifo("entered"), runtime.fifo("release")
+    bundle.hook("createRuntime", "/bin/sh", ["sh", "-c", f"echo > {entered.path}; read x < {release.path}"])
     bundle.write()
     ident = runtime.new_id()
     child = runtime.popen("create", "--bundle", bundle.path, ident)
-    (runtime.work / "in-hook").read_text()
+    entered.line()
     child.kill()
     child.wait()
-    release.write_text("go\n")
+    release.send()
     runtime.cmd("delete", "--force", ident, check=False)
     runtime.assert_clean()

@@ -98,7 +98,6 @@ def test_lxcfs_may_replace_files_of_proc(runtime, bundle, source, name):
 def test_a_bundle_without_mounts(runtime, bundle):
     bundle.config["mounts"] = []
     bundle.linux["maskedPaths"] = bundle.linux["readonlyPaths"] = []
-    (bundle.rootfs / "dev/null").touch()
     facts = runtime.probe(bundle, "stat /proc/self", "stat /bin/probe")
     assert facts["stat./proc/self"] == "ENOENT"
 

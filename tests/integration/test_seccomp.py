@@ -200,8 +200,10 @@ def test_notify_answers_for_the_kernel(runtime, notifying, agent):
 
 
 def test_notify_sends_the_container_process_state(runtime, notifying, agent):
-    container = runtime.create(notifying.probe("mkdir /x"))
+    container = runtime.launch(notifying.probe("mkdir /x"))
     state = agent.receive()
+    agent.answer(agent.next())
+    container.wait()
     assert state["fds"] == ["seccompFd"]
     assert state["metadata"] == "some words"
     assert state["pid"] == container.pid
@@ -224,8 +226,8 @@ def test_notify_for_exec(runtime, notifying, agent):
 def test_notify_without_a_listener_fails(runtime, bundle):
     bundle.linux["seccomp"] = seccomp.one("SCMP_ACT_NOTIFY",
                                           "mkdir") | {"listenerPath": str(runtime.work / "nobody")}
-    result = runtime.try_create(bundle)
-    assert result.rc != 0, result
+    result = runtime.run(bundle)
+    assert result.rc != 0 and "nobody" in result.error, result
     runtime.assert_clean()
 
 

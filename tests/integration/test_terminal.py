@@ -2,10 +2,11 @@
 """A container's terminal: the console socket, /dev/console, sizes, keys."""
 
 import os
+import subprocess
 
 import pytest
 
-from support.oci import facts
+from support.oci import Stream, facts
 
 needs = pytest.mark.needs
 
@@ -96,8 +97,6 @@ def test_run_with_a_terminal_uses_the_callers(runtime, bundle):
     import struct
     import termios
 
-    from support.oci import Stream
-
     bundle.process["terminal"] = True
     bundle.probe("tty", "exit 5").write()
     master, slave = pty.openpty()
@@ -113,3 +112,25 @@ def test_run_with_a_terminal_uses_the_callers(runtime, bundle):
     os.close(slave)
     stream.close()
     runtime.assert_clean()
+
+
+@pytest.mark.parametrize("verb", ["create", "run"])
+def test_the_callers_output_is_let_go(runtime, bundle, verb):
+    """containerd reads what `create` says to its end: the waiting first process must not hold it open."""
+    bundle.process["terminal"] = True
+    bundle.pause().write()
+    socket = runtime.console_socket()
+    reader, writer = os.pipe()
+    ident = runtime.new_id()
+    flags = ["--bundle", bundle.path, "--console-socket", socket.path]
+    child = runtime.popen(verb, *flags, *(["--detach"] if verb == "run" else []), ident,
+                          stdin=subprocess.DEVNULL,
+                          stdout=writer, stderr=writer)
+    os.close(writer)
+    output = Stream(reader)
+    assert output.all() == ""
+    assert child.wait(20) == 0
+    output.close()
+    master, _ = socket.receive()
+    runtime.cmd("delete", "--force", ident)
+    master.close()

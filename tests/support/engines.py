@@ -13,7 +13,7 @@ from pathlib import Path
 from support import host, oci
 
 IMAGE = "berth-test:latest"
-TIMEOUT = 60
+TIMEOUT = 30
 
 
 def image_archive(root_maker: oci.Root, directory: Path) -> Path:
@@ -98,8 +98,11 @@ class Podman(Engine):
         self.cmd("import", image_archive(root_maker, work), IMAGE)
 
     def close(self) -> None:
-        self.remove_all()
-        remove_cgroups(self.parent)
+        try:
+            self.remove_all()
+        finally:
+            reap_strays(self.work)
+            remove_cgroups(self.parent)
 
 
 class Docker(Engine):
@@ -146,21 +149,42 @@ class Docker(Engine):
             self.daemon.wait()
 
     def close(self) -> None:
-        self.remove_all()
-        self.stop_daemon()
-        self.log.close()
-        remove_cgroups(self.parent)
+        try:
+            self.remove_all()
+        finally:
+            self.stop_daemon()
+            self.log.close()
+            reap_strays(self.work)
+            remove_cgroups(self.parent)
 
 
 def remove_cgroups(name: str) -> None:
-    """An engine keeps the parent that it was told, and podman its "conmon"; anything else in it is a leak."""
+    """An engine keeps the parent that it was told, and podman its "conmon"; anything else in it is a leak, and
+    what runs there is ended."""
     left = []
     for hierarchy in set(host.hierarchies().values()):
         for directory, names, _ in os.walk(hierarchy / name, topdown=False):
             if Path(directory).name not in (name, "conmon"):
                 left.append(directory)
+            for member in Path(directory, "cgroup.procs").read_text().split():
+                end_process(int(member))
             os.rmdir(directory)
     assert not left, f"left behind: {left}"
+
+
+def end_process(pid: int) -> None:
+    """Kills, and waits until it is gone from its cgroup."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        oci.wait_child(pid, pidfd, 5)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
 
 
 def reap_strays(work: Path) -> None:

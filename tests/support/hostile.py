@@ -235,8 +235,7 @@ def add_libraries(rootfs: Path, binary: Path) -> None:
 
 
 def stop(container: oci.Container) -> str:
-    """Ends a watching attacker; its report. Its pid namespace ends only when all that was in it has been reaped, so that
-    comes after."""
+    """Ends a watching attacker; its report. Its pid namespace ends only when all that was in it has been reaped."""
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(container.pidfd, signal.SIGTERM)
     report = container.out.all()

@@ -23,11 +23,12 @@ from support.mounts import (MS_BIND, MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, Mo
                             mounts_of,
                             parse_mounts, umount)
 from support.processes import become_subreaper, children_of_this_process, wait_child
-from support.streams import TIMEOUT, ConsoleSocket, Stream
+from support.streams import TIMEOUT, ConsoleSocket, Fifo, Stream
 
 __all__ = ["DEFAULT_CAPABILITIES", "DEFAULT_PATH", "MS_BIND", "MS_PRIVATE", "MS_REC", "MS_SHARED", "MS_SLAVE",
            "TIMEOUT",
-           "Bundle", "Cgroup", "CommandFailed", "ConsoleSocket", "Container", "Mount", "Result", "Root",
+           "Bundle", "Cgroup", "CommandFailed", "ConsoleSocket", "Container", "Fifo", "Mount", "Result",
+           "Root",
            "Runtime",
            "Stream", "become_subreaper", "children_of_this_process", "default_config", "facts", "is_foreign",
            "mount",
@@ -153,7 +154,7 @@ class Runtime:
         self.history: list[Result] = []
         self.bundles: list[Bundle] = []
         self.containers: list[Container] = []
-        self.sockets: list[ConsoleSocket] = []
+        self.sockets: list[ConsoleSocket | Fifo] = []
         self._ids = 0
         self._children_before = set(children_of_this_process())
 
@@ -178,6 +179,11 @@ class Runtime:
         self.sockets.append(made)
         return made
 
+    def fifo(self, name: str) -> Fifo:
+        made = Fifo(self.work / name)
+        self.sockets.append(made)
+        return made
+
     # -- running commands
 
     def command_line(self, verb: str, *args, globals=()) -> list[str]:
@@ -199,7 +205,7 @@ class Runtime:
                 source.seek(0)
                 stdin = source
             child = subprocess.Popen(argv, stdin=stdin, stdout=out if stdout is None else stdout, stderr=err,
-                                     pass_fds=pass_fds, env=env, cwd=cwd, preexec_fn=preexec_fn)
+                                     pass_fds=pass_fds, env=env, cwd=cwd or self.work, preexec_fn=preexec_fn)
             try:
                 rc = child.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -218,7 +224,7 @@ class Runtime:
 
     def popen(self, verb: str, *args, **more) -> subprocess.Popen:
         """For what must run beside the test; the caller waits for it."""
-        return subprocess.Popen(self.command_line(verb, *args), **more)
+        return subprocess.Popen(self.command_line(verb, *args), **{"cwd": self.work} | more)
 
     def _log_since(self, start: int) -> str:
         if not self.log.exists():

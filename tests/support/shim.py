@@ -231,11 +231,11 @@ class Reader:
 
     def __init__(self, fd: int):
         self.fd = fd
-        self.data = b""
+        self.data = bytearray()
 
     def more(self, timeout=TIMEOUT) -> bool:
         if not select.select([self.fd], [], [], timeout)[0]:
-            raise TimeoutError(f"nothing more after {self.data[-200:]!r}")
+            raise TimeoutError(f"nothing more after {bytes(self.data[-200:])!r}")
         try:
             data = os.read(self.fd, 1 << 16)
         except OSError:
@@ -246,16 +246,18 @@ class Reader:
     def until(self, marker: bytes) -> bytes:
         while marker not in self.data:
             if not self.more():
-                raise EOFError(f"no {marker!r} in {self.data[-200:]!r}")
-        end = self.data.index(marker) + len(marker)
-        head, self.data = self.data[:end], self.data[end:]
-        return head
+                raise EOFError(f"no {marker!r} in {bytes(self.data[-200:])!r}")
+        return self._take(self.data.index(marker) + len(marker))
 
     def all(self) -> bytes:
         while self.more():
             pass
-        data, self.data = self.data, b""
-        return data
+        return self._take(len(self.data))
+
+    def _take(self, size: int) -> bytes:
+        head = bytes(self.data[:size])
+        del self.data[:size]
+        return head
 
     def close(self) -> None:
         if self.fd >= 0:

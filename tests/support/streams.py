@@ -62,6 +62,25 @@ class Stream:
             self.fd = -1
 
 
+class Fifo:
+    """A named pipe between the test and a container or hook. It is open for both ways, so that neither an
+    absent reader nor an absent writer blocks the test."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        os.mkfifo(path)
+        self.stream = Stream(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+
+    def send(self, text: str = "go\n") -> None:
+        self.stream.write(text)
+
+    def line(self, timeout: float = TIMEOUT) -> str:
+        return self.stream.line(timeout)
+
+    def close(self) -> None:
+        self.stream.close()
+
+
 class ConsoleSocket:
     """Listens where --console-socket sends the terminal's descriptor to."""
 

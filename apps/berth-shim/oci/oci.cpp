@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -59,6 +60,15 @@ void open_log(const Flags& flags) {
     std::string path = flags.text("log");
     if (!path.empty() && path != "/dev/stderr")
         sink.fd = sys::open_file(path, O_WRONLY | O_CREAT | O_APPEND, 0644).release();
+    log::set_sink(sink);
+}
+
+/// Without a log file, what create, run and exec warn of would get into the container's own stderr, which is
+/// ours.
+void keep_out_of_stderr(const Flags& flags, const Command& command) {
+    log::Sink sink = log::sink();
+    if (sink.fd != 2 || !command.seen_in_container || flags.boolean("debug") || isatty(2)) return;
+    sink.level = log::Level::error;
     log::set_sink(sink);
 }
 
@@ -144,6 +154,8 @@ int dispatch(char** argv, std::span<const std::string> words) {
     const Command* command = find_command(words[0]);
     if (!command) return show_help(words);
 
+    keep_out_of_stderr(globals, *command);
+    log::debug("{} {}: {}", kProgram, BERTH_VERSION, join({words.begin(), words.end()}, " "));
     words = words.subspan(1);
     std::vector<Flag> table(command->flags.begin(), command->flags.end());
     table.push_back(kHelpFlag);

@@ -97,6 +97,9 @@ int wait_for_go(Child& child);
 int open_destination(const Child& child, const char* path, int flags = 0);
 /// The same; what is missing is made: folders (0755), at the end a folder or an empty file.
 int make_destination(Child& child, const char* path, bool folder);
+/// The same for a file whose last name must not be a symlink (-ELOOP): devices and the console, which the image may not
+/// redirect onto another of its files.
+int make_own_destination(Child& child, const char* path);
 /// The folder that holds the last name of `path` (made if missing); `name` points into `path`.
 int make_parent(Child& child, const char* path, const char** name);
 

@@ -84,7 +84,7 @@ int run(Child& child, const OpenConsole& op) {
         child.step = Step::open_source;
         ScopedFd tree(open_tree_fd(slave.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE));
         if (tree.get() < 0) return tree.get();
-        ScopedFd target(make_destination(child, "/dev/console", false));
+        ScopedFd target(make_own_destination(child, "/dev/console"));
         if (target.get() < 0) return target.get();
         child.step = Step::proc_safety;
         struct statfs place {};

@@ -105,6 +105,16 @@ int make_destination(Child& child, const char* path, bool folder) {
     return make_target(child, path, folder, 0);
 }
 
+int make_own_destination(Child& child, const char* path) {
+    const char* name = nullptr;
+    ScopedFd holder(make_parent(child, path, &name));
+    if (holder.get() < 0) return holder.get();
+    long made = call(SYS_openat, holder.get(), name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDONLY, 0755);
+    if (made < 0 && made != -EEXIST) return static_cast<int>(made);
+    if (made >= 0) close_fd(static_cast<int>(made));
+    return open_beneath(holder.get(), name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
 int make_parent(Child& child, const char* path, const char** name) {
     child.step = Step::create_destination;
     char parent[PATH_MAX];

@@ -229,7 +229,7 @@ int bind_device(Child& child, const BindDevice& op, int target) {
 }
 
 int run(Child& child, const BindDevice& op) {
-    ScopedFd target(make_destination(child, op.destination, false));
+    ScopedFd target(make_own_destination(child, op.destination));
     return target.get() < 0 ? target.get() : bind_device(child, op, target.get());
 }
 

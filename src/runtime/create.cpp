@@ -166,6 +166,9 @@ class Creation {
         builder_.add(launch::SetUmask{0}, "umask");
         plan_cgroup_join();
         if (staged) {
+            // Before anything is joined: whoever is in there could trace what joins, and read the host through it. Only
+            // where the mappings are written without root's rights must /proc/PID stay ours until then.
+            if (host_root_ || !new_user) builder_.add_stage(launch::HideFromPtrace{}, "prctl");
             builder_.add_stage(launch::OpenProc{}, "/proc");
             plan_joins(true);
             if (staged_time) plan_time_namespace(true);

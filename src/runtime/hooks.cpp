@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -31,6 +31,8 @@ void run_hook(const spec::Hook& hook, const spec::State& state, pid_t target) {
         bool become_root = (flags & CLONE_NEWUSER) != 0;
         options.fork_again = (flags & CLONE_NEWPID) != 0;
         options.before_exec = [fd = init.get(), flags, become_root] {
+            // Until exec we are the runtime, with its memory and descriptors: nothing for the container's eyes.
+            if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return errno;
             if (flags != 0 && ::setns(fd, flags) < 0) return errno;
             if (become_root && (::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0)) return errno;
             return 0;

@@ -57,6 +57,13 @@ void Relay::copy(short revents) {
     }
 }
 
+std::optional<winsize> own_terminal_size() {
+    winsize size{};
+    int terminal = find_terminal();
+    if (terminal < 0 || ioctl(terminal, TIOCGWINSZ, &size) < 0 || size.ws_col == 0) return std::nullopt;
+    return size;
+}
+
 Console::Console(UniqueFd master)
     : master_(std::move(master)),
       peer_(ioctl(master_.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)),
@@ -81,9 +88,7 @@ void Console::copy(std::span<const pollfd> polled) {
 }
 
 void Console::resize() {
-    winsize size{};
-    if (terminal_ >= 0 && ioctl(terminal_, TIOCGWINSZ, &size) == 0 && size.ws_col != 0)
-        ioctl(master_.get(), TIOCSWINSZ, &size);
+    if (std::optional<winsize> size = own_terminal_size()) ioctl(master_.get(), TIOCSWINSZ, &*size);
 }
 
 bool Console::drain_begins_or_goes_on() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include <array>
 #include <optional>
@@ -36,6 +37,9 @@ class Relay {
     size_t end_ = 0;
     std::array<char, 4096> bytes_;  ///< one page: what a pipe that polls writable takes without blocking
 };
+
+/// The size of the first of stdin, stdout and stderr that is a terminal (and knows its size).
+std::optional<winsize> own_terminal_size();
 
 /// A process's pseudoterminal, between its master and our stdin and stdout. If one of our descriptors is a
 /// terminal it is raw meanwhile, and its size is the process's too. Without one the bytes are just copied.

@@ -44,7 +44,7 @@ class OomWatch {
 
     pollfd wanted() const { return events_ ? pollfd{events_->fd(), events_->events(), 0} : pollfd{-1, 0, 0}; }
     void take() {
-        if (!events_->drain()) events_.reset();
+        if (events_ && !events_->drain()) events_.reset();
         uint64_t kills = count();
         for (; kills_ < kills; ++kills_) print_line(runtime::encode_oom_event(container_.id()));
     }
@@ -72,12 +72,13 @@ void follow(const runtime::Container& container, nanoseconds interval) {
         if (ppoll(polled.data(), polled.size(), &timeout, nullptr) < 0 && errno != EINTR)
             throw errno_error(errno, "poll");
         if (polled[1].revents) oom.take();
-        if (polled[0].revents) return;
+        if (polled[0].revents) break;
         if (now() >= next) {
             print_stats(container);
             next += interval;
         }
     }
+    oom.take();  // a kill may have ended the container before its event was seen
 }
 
 int events(const Invocation& invocation) {

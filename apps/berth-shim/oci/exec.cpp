@@ -2,6 +2,7 @@
 #include "create_options.h"
 #include "exec_flags.h"
 #include "exec_process.h"
+#include "console.h"
 #include "foreground.h"
 #include "pidfd_socket.h"
 #include "sys/file.h"
@@ -39,6 +40,9 @@ runtime::ExecOptions exec_options(const Invocation& invocation, const runtime::C
     options.process = process_of(invocation, container);
     options.console_socket = absolute_path(flags.text("console-socket"));
     options.keep_console = !flags.boolean("detach");
+    if (options.keep_console && options.process.terminal)
+        if (std::optional<winsize> size = own_terminal_size())
+            options.process.consoleSize = spec::Box{size->ws_row, size->ws_col};
     options.pid_file = absolute_path(flags.text("pid-file"));
     options.cgroup = parse_cgroups(flags.texts("cgroup"));
     options.ignore_paused = flags.boolean("ignore-paused");

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/log.h"
+#include "console.h"
 #include "create_options.h"
 #include "foreground.h"
 #include "pidfd_socket.h"
@@ -33,6 +34,9 @@ constexpr std::array kFlags = {
 /// From created to running. A container that can't be started is removed.
 void start(runtime::Container& container, runtime::Created& created, PidfdSocket& pidfd_socket) {
     try {
+        // The program may ask for the size with its first breath.
+        std::optional<winsize> size = created.console_master ? own_terminal_size() : std::nullopt;
+        if (size) ioctl(created.console_master.get(), TIOCSWINSZ, &*size);
         pidfd_socket.send(created.init.pidfd());
         container.start(&created);
     } catch (...) {

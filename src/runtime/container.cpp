@@ -200,6 +200,22 @@ void Container::resume() {
     need_cgroup("resume").thaw();
 }
 
+void Container::remove_cgroup() {
+    if (!cgroup_) return;
+    if (record_.pid != 0) {
+        if (!cgroup_->empty()) cgroup_->kill(SIGKILL);
+        cgroup_->remove();
+        return;
+    }
+    // Half-made: the paths were recorded before it was certain that they are ours alone, so nothing in there is killed.
+    // What was cloned dies with the process that made it.
+    try {
+        cgroup_->remove();
+    } catch (const Error& error) {
+        log::warning("container {}: {}", record_.id, error.what());
+    }
+}
+
 void Container::remove(bool force) {
     Status now = status();
     if (now != Status::stopped && now != Status::created && !force)
@@ -214,10 +230,7 @@ void Container::remove(bool force) {
                 throw make_error(ErrorKind::unavailable, "process {} of container {} doesn't end", record_.pid, record_.id);
         }
     }
-    if (cgroup_) {
-        if (!cgroup_->empty()) cgroup_->kill(SIGKILL);
-        cgroup_->remove();
-    }
+    remove_cgroup();
     if (!record_.rdtGroup.empty()) remove_intel_rdt({record_.rdtGroup, record_.rdtOwned, record_.rdtMonitoring});
     std::vector<spec::Hook> poststop;
     spec::State last;

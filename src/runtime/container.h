@@ -152,6 +152,7 @@ class Container {
     sys::Cgroup& need_cgroup(std::string_view what);
     const sys::Cgroup& need_cgroup(std::string_view what) const;
     UniqueFd open_state_dir() const;
+    void remove_cgroup();
     void finish_start(int sync);
 
     Settings settings_;

@@ -39,7 +39,6 @@ class Creation {
         try {
             sys::write_file_atomic_at(state_dir_.get(), kConfigFile, config_text_);
             make_cgroup();
-            save_state(state_dir_.get(), record_);
             plan();
             log::debug("container {}: {} operations planned", options_.id, builder_.finish().op_count);
             launch();
@@ -75,13 +74,16 @@ class Creation {
 
     void make_cgroup() {
         try {
+            record_.cgroupPaths = sys::Cgroup::locate(config_.linux_->cgroupsPath, options_.id).paths();
+            save_state(state_dir_.get(), record_);
             cgroup_ = sys::Cgroup::create(config_.linux_->cgroupsPath, options_.id);
         } catch (const Error& error) {
             if (host_root_ || !config_.linux_->cgroupsPath.empty()) throw;
             log::warning("no cgroup for the container: {}", error.what());
+            record_.cgroupPaths.clear();
+            save_state(state_dir_.get(), record_);
             return;
         }
-        record_.cgroupPaths = cgroup_->paths();
         apply_resources(*cgroup_, config_.linux_->resources.value_or(spec::Resources{}), host_root_);
     }
 

@@ -131,7 +131,7 @@ std::optional<json::Object> Client::next_event(std::optional<std::chrono::millis
     return event;
 }
 
-json::Object Client::hello(std::vector<int64_t> majors) {
+json::Object Client::hello(const std::vector<int64_t>& majors) {
     return call_object("hello", {{"majors", json::encode(majors)}});
 }
 json::Object Client::state() {

@@ -69,7 +69,7 @@ class Client {
     /// The next event. Nothing: the shim has gone, or `timeout` passed.
     std::optional<json::Object> next_event(std::optional<std::chrono::milliseconds> timeout = {});
 
-    json::Object hello(std::vector<int64_t> majors = {kProtocolMajor});
+    json::Object hello(const std::vector<int64_t>& majors = {kProtocolMajor});
     json::Object state();
     json::Object subscribe();
     pid_t start();

@@ -103,7 +103,8 @@ void Loop::run() {
         } else if (count == 0 && timers_.empty()) {
             go_idle();
         }
-        if (last_events_ >= 0 && last_events_-- == 0) return;
+        if (last_events_ == 0) return;
+        if (last_events_ > 0) --last_events_;
         fire_timers();
     }
 }

@@ -21,9 +21,9 @@ void return_memory() noexcept {
     // Pages below this frame hold nothing that lives. One page is left for calls on the way; a part of the
     // range that the stack never reached makes madvise fail with ENOMEM after it did the rest.
     auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    uintptr_t frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-    uintptr_t end = (frame & ~(page - 1)) - page;
-    madvise(reinterpret_cast<void*>(end - kStackDepth), kStackDepth, MADV_DONTNEED);
+    auto* frame = static_cast<char*>(__builtin_frame_address(0));
+    char* end = frame - reinterpret_cast<uintptr_t>(frame) % page - page;
+    madvise(end - kStackDepth, kStackDepth, MADV_DONTNEED);
 }
 
 }  // namespace berth::shim

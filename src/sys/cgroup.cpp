@@ -109,6 +109,14 @@ Cgroup Cgroup::create(const std::string& cgroups_path, const std::string& id, co
     return Cgroup(std::move(paths));
 }
 
+Cgroup Cgroup::locate(const std::string& cgroups_path, const std::string& id, const CgroupLayout& layout) {
+    const std::string path = container_path(cgroups_path, id);
+    std::map<std::string, std::string> paths;
+    for (const CgroupHierarchy& hierarchy : layout.hierarchies())
+        paths.emplace(hierarchy.key, hierarchy.mount_point + path);
+    return Cgroup(std::move(paths));
+}
+
 Cgroup Cgroup::open(std::map<std::string, std::string> paths) {
     return Cgroup(std::move(paths));
 }

@@ -67,6 +67,10 @@ class Cgroup {
     static Cgroup create(const std::string& cgroups_path, const std::string& id,
                          const CgroupLayout& layout = CgroupLayout::host());
 
+    /// The handle that `create` would give; makes and checks nothing but the path. So that it can be recorded before.
+    static Cgroup locate(const std::string& cgroups_path, const std::string& id,
+                         const CgroupLayout& layout = CgroupLayout::host());
+
     /// `paths`: hierarchy key (CgroupHierarchy::key) → absolute directory, as paths() gave it. Looks at
     /// nothing.
     static Cgroup open(std::map<std::string, std::string> paths);

@@ -7,6 +7,8 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
 
+#include <cmath>
+
 namespace berth::json {
 
 namespace {
@@ -72,6 +74,19 @@ void print_indented(std::string& out, const Value& value, std::string_view inden
     }
 }
 
+/// Boost.JSON reads 1e400 as infinity, and would print that as "Infinity", which is not JSON.
+void check_finite(const Value& value, const Path& path) {
+    if (value.is_double()) {
+        if (!std::isfinite(value.get_double())) fail_value(path, "the number is out of range");
+    } else if (value.is_object()) {
+        for (const auto& member : value.get_object())
+            check_finite(member.value(), Path{&path, member.key(), 0, false});
+    } else if (value.is_array()) {
+        const Array& array = value.get_array();
+        for (size_t i = 0; i < array.size(); ++i) check_finite(array[i], Path{&path, {}, i, true});
+    }
+}
+
 /// The length of the UTF-8 sequence at the start of `text`, 0 if there is none.
 size_t utf8_length(std::string_view text) {
     auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -102,7 +117,9 @@ Value parse(std::string_view text) {
         append_place(message, text, consumed);
         throw Error(ErrorKind::invalid_argument, message + ": " + error.message());
     }
-    return parser.release();
+    Value value = parser.release();
+    check_finite(value, Path{});
+    return value;
 }
 
 std::string print(const Value& value) { return boost::json::serialize(value); }

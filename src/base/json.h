@@ -32,7 +32,8 @@ using Value = boost::json::value;
 using Object = boost::json::object;
 using Array = boost::json::array;
 
-/// Throws invalid_argument with line and column. Accepts only one value, at most 64 levels deep.
+/// Throws invalid_argument with line and column. Accepts only one value, at most 64 levels deep; a number that no
+/// double can hold (1e400) is refused by its path.
 Value parse(std::string_view text);
 
 std::string print(const Value& value);

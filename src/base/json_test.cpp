@@ -70,6 +70,12 @@ TEST(Json, ErrorsNameTheField) {
     EXPECT_THAT(failure(std::string(100, '[')), testing::StartsWith("not valid JSON"));
 }
 
+TEST(Json, RefusesNumbersThatNoDoubleHolds) {
+    EXPECT_EQ(failure(R"({"extra":[0,{"a":1e400}]})"), "extra[1].a: the number is out of range");
+    EXPECT_EQ(failure("-1e999"), "the number is out of range");
+    EXPECT_EQ(print(parse("1.5e308")), "1.5E308");
+}
+
 TEST(Json, EncodesAndOmits) {
     Outer outer;
     outer.name = "a";

@@ -64,7 +64,8 @@ def test_mknod_is_allowed_but_not_its_use(runtime, bundle):
     bundle.capabilities("CAP_MKNOD")
     bundle.resources["devices"].append({"allow": True, "type": "b", "access": "m"})
     seen = runtime.probe(bundle, "mknod /tmp/disk b 7 0", "open /tmp/disk r")
-    assert seen == {"mknod./tmp/disk": "ok", "open./tmp/disk": "EPERM"}
+    assert seen["mknod./tmp/disk"] == "ok"
+    assert seen["open./tmp/disk"] in ("EPERM", "EACCES")  # EACCES: the bundle lies on a file system without devices
 
 
 def test_exec_is_bound_by_the_device_rules(runtime, bundle):

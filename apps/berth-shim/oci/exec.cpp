@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "console.h"
 #include "create_options.h"
 #include "exec_flags.h"
 #include "exec_process.h"
-#include "console.h"
 #include "foreground.h"
 #include "pidfd_socket.h"
 #include "sys/file.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <array>
@@ -175,6 +176,9 @@ int dispatch(char** argv, std::span<const std::string> words) {
 }  // namespace
 
 int oci_main(char** argv, const std::vector<std::string>& words) {
+    // A hook that doesn't read its stdin must not kill us. A handler, since what is ignored would stay so in
+    // hooks.
+    signal(SIGPIPE, [](int) {});
     try {
         return dispatch(argv, words);
     } catch (const UsageError& error) {

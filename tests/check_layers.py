@@ -119,9 +119,9 @@ def allowed_for(path):
         folder = parts[1]
         table = PROGRAMS
     elif parts[0] in ("tests", "bench"):
-        # Tests and benchmarks may look everywhere.
+        # Tests and benchmarks may look everywhere, also into berth-shim's oci/.
         everything = {name for name, _ in LIBRARIES}
-        return parts[0], set(LAYERS) | {parts[0], "support"}, everything
+        return parts[0], set(LAYERS) | {parts[0], "support", "oci"}, everything
     else:
         return None
     if folder not in table:

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <string_view>
@@ -46,6 +48,13 @@ int shim_main(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // What our caller left us with must not confuse us: ignored children could not be waited for, and a descriptor of
+    // ours in the place of a closed stdio would be taken for it.
+    signal(SIGCHLD, SIG_DFL);
+    int fd;
+    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) {
+    }
+    if (fd >= 0) close(fd);
     std::string_view name = argc > 0 ? argv[0] : "berth-shim";
     name.remove_prefix(name.rfind('/') + 1);  // npos + 1 is 0
     try {

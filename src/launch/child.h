@@ -66,6 +66,7 @@ int run(Child& child, const BindDevice& op);
 int run(Child& child, const OpenConsole& op);
 int run(Child& child, const ReadonlyPath& op);
 int run(Child& child, const MaskPath& op);
+int run(Child& child, const HideMount& op);
 int run(Child& child, const EnterRoot& op);
 int run(Child& child, const SetRootPropagation& op);
 int run(Child& child, const SetRootReadonly& op);
@@ -78,12 +79,15 @@ int run(Child& child, const SetMemoryPolicy& op);
 int run(Child& child, const SetPersonality& op);
 int run(Child& child, const SetUmask& op);
 int run(Child& child, const PlaceStdio& op);
+int run(Child& child, const CloseDescriptors& op);
 int run(Child& child, const FindProgram& op);
 int run(Child& child, const Sync& op);
 int run(Child& child, const WaitForStart& op);
 int run(Child& child, const Credentials& op);
 
-/// After the last operation: descriptors, HOME, execve. Returns only on failure.
+/// HOME, signals, and the last descriptors: what has to happen before a filter watches our system calls.
+int prepare_program(Child& child);
+/// After the last operation: execve and nothing else. Returns only on failure.
 int execute_program(Child& child);
 
 // --- talk with the parent ---
@@ -97,8 +101,8 @@ int wait_for_go(Child& child);
 int open_destination(const Child& child, const char* path, int flags = 0);
 /// The same; what is missing is made: folders (0755), at the end a folder or an empty file.
 int make_destination(Child& child, const char* path, bool folder);
-/// The same for a file whose last name must not be a symlink (-ELOOP): devices and the console, which the image may not
-/// redirect onto another of its files.
+/// The same for a file whose last name is not followed: devices and the console, which the image may not redirect onto
+/// another of its files. A symlink itself is what is covered then.
 int make_own_destination(Child& child, const char* path);
 /// The folder that holds the last name of `path` (made if missing); `name` points into `path`.
 int make_parent(Child& child, const char* path, const char** name);

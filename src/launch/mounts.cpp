@@ -280,6 +280,17 @@ int run(Child& child, const MaskPath& op) {
     return move_mount_fd(cover.get(), target.get());
 }
 
+int run(Child& child, const HideMount& op) {
+    if (call(SYS_umount2, op.path, MNT_DETACH) == 0) return 0;
+    MountNew empty{};
+    empty.type = "tmpfs";
+    empty.attributes.set = MOUNT_ATTR_RDONLY;
+    ScopedFd mount(make_filesystem(child, empty));
+    if (mount.get() < 0) return mount.get();
+    child.step = Step::attach;
+    return static_cast<int>(call(SYS_move_mount, mount.get(), "", AT_FDCWD, op.path, MOVE_MOUNT_F_EMPTY_PATH));
+}
+
 int run(Child& child, const EnterRoot& op) {
     child.step = Step::attach;
     if (long result = call(SYS_fchdir, child.root); result < 0) return static_cast<int>(result);

@@ -46,10 +46,9 @@ struct SetDomainname {
     size_t length;
 };
 struct LoopbackUp {};
-/// keyctl(KEYCTL_JOIN_SESSION_KEYRING): a session keyring of its own. Kernels without keyrings are fine.
-struct NewSessionKeyring {
-    const char* name;
-};
+/// keyctl(KEYCTL_JOIN_SESSION_KEYRING): an anonymous session keyring of its own (one with a name could be
+/// somebody else's). Kernels without keyrings are fine.
+struct NewSessionKeyring {};
 struct NewSession {};
 /// prctl(PR_SET_DUMPABLE, 0): from here to execve no process of the container can look at us (ptrace, /proc/PID/fd).
 struct HideFromPtrace {};
@@ -171,6 +170,11 @@ struct ReadonlyPath {
 struct MaskPath {
     const char* destination;
 };
+/// A mount of the host's tree that would show more than the container's own (procfs, sysfs): unmounted, or where it is
+/// locked, covered.
+struct HideMount {
+    const char* path;
+};
 enum class RootChange : uint8_t { pivot, move, chroot };
 struct EnterRoot {
     RootChange how;
@@ -223,6 +227,12 @@ struct PlaceStdio {
     uid_t uid;
     bool own;
 };
+/// Really closes (close-on-exec acts too late: execve still resolves its path by then, and /proc/self/fd/N/.. would lead
+/// to the host, CVE-2024-21626) all descriptors but stdio, Plan::preserve_fds, the talk with the parent, and what the
+/// operations to come still use: the container's root, the host's /proc, the console's master.
+struct CloseDescriptors {
+    int listen_fd;  ///< WaitForStart's, or -1
+};
 /// Looks whether the program can be executed, so that `create` fails early; the last word is execve's.
 struct FindProgram {};
 
@@ -243,7 +253,7 @@ struct Credentials {
     gid_t gid;
     const gid_t* groups;
     size_t group_count;
-    bool set_groups;  ///< false where the user namespace denies setgroups(2)
+    bool groups_required;  ///< false: where the user namespace denies setgroups(2), the groups stay as they are
     uint64_t bounding;
     uint64_t effective;
     uint64_t permitted;
@@ -260,9 +270,9 @@ struct Credentials {
 using Op = std::variant<JoinNamespace, Unshare, JoinCgroup, BecomeRoot, SetHostname, SetDomainname, LoopbackUp,
                         NewSessionKeyring, NewSession, HideFromPtrace, OpenProc, WriteProc, SetPropagation, AttachRoot, ChangeRoot,
                         MountNew, MountBind, Remount, MakeSymlink, MakeFolder, MakeDevice, BindDevice, OpenConsole,
-                        ReadonlyPath, MaskPath, EnterRoot, SetRootPropagation, SetRootReadonly, SetCwd, SetRlimit,
+                        ReadonlyPath, MaskPath, HideMount, EnterRoot, SetRootPropagation, SetRootReadonly, SetCwd, SetRlimit,
                         SetScheduler, SetIoPriority, SetAffinity, SetMemoryPolicy, SetPersonality, SetUmask,
-                        PlaceStdio, FindProgram, Sync, WaitForStart, Credentials>;
+                        PlaceStdio, CloseDescriptors, FindProgram, Sync, WaitForStart, Credentials>;
 
 struct Plan {
     uint64_t clone_flags = 0;  ///< CLONE_NEW… of the new process
@@ -276,7 +286,8 @@ struct Plan {
     const Op* ops = nullptr;
     size_t op_count = 0;
 
-    // The program. `argv` and `env` end with null; `env` has one free slot before it if `add_home`.
+    // The program: `program`, or where that is null argv[0]; looked up in PATH. `argv` and `env` end with null; `env` has one free slot before it if `add_home`.
+    const char* program = nullptr;
     const char* const* argv = nullptr;
     const char** env = nullptr;
     bool add_home = false;  ///< HOME from /etc/passwd of the container goes to env[home_slot]

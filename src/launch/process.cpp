@@ -160,10 +160,8 @@ int run(Child& child, const Credentials& op) {
     if (long result = call(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0); result < 0) return static_cast<int>(result);
     if (int result = drop_bounding(op); result < 0) return result;
     child.step = Step::set_groups;
-    if (op.set_groups) {
-        long result = call(SYS_setgroups, op.group_count, op.groups);
-        if (result < 0) return static_cast<int>(result);
-    }
+    long groups = call(SYS_setgroups, op.group_count, op.groups);
+    if (groups < 0 && (op.groups_required || groups != -EPERM)) return static_cast<int>(groups);
     child.step = Step::set_ids;
     if (long result = call(SYS_setresgid, op.gid, op.gid, op.gid); result < 0) return static_cast<int>(result);
     if (long result = call(SYS_setresuid, op.uid, op.uid, op.uid); result < 0) return static_cast<int>(result);
@@ -174,6 +172,8 @@ int run(Child& child, const Credentials& op) {
         child.step = Step::outside_root;
         if (!inside_root()) return -EPERM;
     }
+    child.step = Step::none;
+    if (int result = prepare_program(child); result < 0) return result;
     if (op.filter != nullptr && !op.no_new_privileges) {
         uint64_t all = permitted_capabilities();
         child.step = Step::set_capabilities;

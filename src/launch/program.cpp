@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <linux/close_range.h>
 #include <linux/limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -25,7 +24,7 @@ const char* get_env(const Plan& plan, const char* name, size_t length) {
 /// than -ENOENT; a -EACCES is remembered and returned if nothing better follows.
 template <typename Visit>
 int search_path(const Plan& plan, Visit visit) {
-    const char* program = plan.argv[0];
+    const char* program = plan.program != nullptr ? plan.program : plan.argv[0];
     if (strchr(program, '/') != nullptr) return visit(program);
     const char* path = get_env(plan, "PATH", 4);
     if (path == nullptr) path = kDefaultPath;
@@ -127,6 +126,23 @@ void reset_signals() {
     call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, nullptr, sizeof none);
 }
 
+template <size_t N>
+int close_all_but(unsigned first, int (&keep)[N]) {
+    for (size_t i = 1; i < N; ++i)  // insertion sort
+        for (size_t j = i; j > 0 && keep[j - 1] > keep[j]; --j) {
+            int higher = keep[j - 1];
+            keep[j - 1] = keep[j];
+            keep[j] = higher;
+        }
+    for (int fd : keep) {
+        if (fd < 0 || static_cast<unsigned>(fd) < first) continue;
+        unsigned number = static_cast<unsigned>(fd);
+        if (number > first) call(SYS_close_range, first, number - 1, 0);
+        first = number + 1;
+    }
+    return static_cast<int>(call(SYS_close_range, first, ~0U, 0));
+}
+
 /// Moves the three descriptors to 0, 1 and 2, whatever their numbers are now.
 int place_stdio(const Child& child) {
     int from[3];
@@ -150,7 +166,15 @@ int place_stdio(const Child& child) {
 
 }  // namespace
 
+int run(Child& child, const CloseDescriptors& op) {
+    int keep[] = {child.sync, op.listen_fd, child.root, child.proc, child.master};
+    if (child.terminal >= 3) close_fd(child.terminal);
+    return close_all_but(3U + static_cast<unsigned>(child.plan.preserve_fds), keep);
+}
+
 int run(Child& child, const FindProgram&) {
+    // A working directory that only the user may enter: execve will tell.
+    if (!child.in_cwd) return 0;
     child.step = Step::look_up_program;
     return search_path(child.plan, [](const char* path) {
         struct stat found {};
@@ -161,14 +185,16 @@ int run(Child& child, const FindProgram&) {
     });
 }
 
+int prepare_program(Child& child) {
+    if (child.plan.add_home) add_home(child.plan);
+    reset_signals();
+    int keep[] = {child.sync};
+    return close_all_but(3U + static_cast<unsigned>(child.plan.preserve_fds), keep);
+}
+
 int execute_program(Child& child) {
     const Plan& plan = child.plan;
     child.step = Step::execute;
-    if (plan.add_home) add_home(plan);
-    reset_signals();
-    // Whatever else was inherited from our own parent ends here (CVE-2024-21626).
-    long closed = call(SYS_close_range, 3 + plan.preserve_fds, ~0U, CLOSE_RANGE_CLOEXEC);
-    if (closed < 0) return static_cast<int>(closed);
     return search_path(plan, [&](const char* path) {
         return static_cast<int>(call(SYS_execve, path, plan.argv, plan.env));
     });

@@ -91,16 +91,19 @@ const spec::Config& Container::config() const {
 
 bool Container::init_alive() const {
     if (record_.pid == 0) return false;
+    // The pidfd is readable once all threads have ended (a thread group's leader may go before the others).
+    std::optional<UniqueFd> pidfd = sys::open_pidfd(record_.pid);
+    if (!pidfd || wait_readable(pidfd->get(), std::chrono::milliseconds(0))) return false;
     std::optional<sys::ProcessStat> stat = sys::process_stat(record_.pid);
-    return stat && stat->start_time == record_.pidStartTime && stat->state != 'Z' && stat->state != 'X';
+    return stat && stat->start_time == record_.pidStartTime;
 }
 
 Status Container::status() const {
     if (record_.pid == 0) return Status::creating;
     if (!init_alive()) return Status::stopped;
-    if (sys::exists(fmt::format("{}/{}/{}", settings_.root, record_.id, kStartSocket))) return Status::created;
     if (cgroup_ && cgroup_->frozen()) return Status::paused;
-    return Status::running;
+    // The file may have outlived a `start` that was killed; whether the process waits is seen by asking it.
+    return somebody_waits(open_state_dir().get()) ? Status::created : Status::running;
 }
 
 spec::State Container::state() const {
@@ -137,10 +140,8 @@ void Container::start(Created* created) {
         sync = std::move(*connection);
     }
     if (config().hooks && !config().hooks->startContainer.empty()) {
-        spec::State hook_state = state();
-        hook_state.status = "created";
         try {
-            run_hooks(config().hooks->startContainer, "startContainer", hook_state, record_.pid);
+            run_start_container_hooks();
         } catch (...) {
             kill(SIGKILL);
             throw;
@@ -148,7 +149,13 @@ void Container::start(Created* created) {
     }
     sys::check(::send(sync.get(), &launch::kGo, 1, MSG_NOSIGNAL), "start");
     finish_start(sync.get());
-    if (config().hooks) run_hooks_leniently(config().hooks->poststart, "poststart", state());
+    if (!config().hooks || config().hooks->poststart.empty()) return;
+    try {
+        run_hooks(config().hooks->poststart, "poststart", state());
+    } catch (...) {
+        kill(SIGKILL);
+        throw;
+    }
 }
 
 void Container::finish_start(int sync) {
@@ -176,7 +183,7 @@ void Container::kill(int signal, bool all) {
     if (now == Status::creating) throw make_error(ErrorKind::conflict, "container is being created: {}", record_.id);
     bool own_pid_namespace = false;
     for (const spec::Namespace& item : config().linux_->namespaces)
-        own_pid_namespace = own_pid_namespace || item.type == spec::NamespaceType::pid;
+        own_pid_namespace = own_pid_namespace || (item.type == spec::NamespaceType::pid && item.path.empty());
     // Without a pid namespace of its own the death of the first process doesn't end the others.
     if (cgroup_ && (all || (signal == SIGKILL && !own_pid_namespace))) {
         cgroup_->kill(signal);

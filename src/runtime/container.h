@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -95,6 +96,9 @@ struct ExecOptions {
     /// all).
     std::map<std::string, std::string> cgroup;
     bool ignore_paused = false;
+    std::string program;  ///< executed instead of process.args[0]
+    /// Up to the execution of the program; a container can hold it up (by a FUSE file system, its freezer).
+    std::optional<std::chrono::milliseconds> setup_timeout;
 };
 
 struct Executed {
@@ -141,6 +145,8 @@ class Container {
     const spec::Config& config() const;
     /// Nothing only for an unprivileged user whom the host gives no cgroup.
     const std::optional<sys::Cgroup>& cgroup() const { return cgroup_; }
+    /// It was created with CreateOptions::no_new_keyring.
+    bool keeps_keyring() const { return record_.noNewKeyring; }
     /// What `state` prints and hooks read.
     spec::State state() const;
 
@@ -153,6 +159,7 @@ class Container {
     const sys::Cgroup& need_cgroup(std::string_view what) const;
     UniqueFd open_state_dir() const;
     void remove_cgroup();
+    void run_start_container_hooks();
     void finish_start(int sync);
 
     Settings settings_;

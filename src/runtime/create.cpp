@@ -58,10 +58,11 @@ class Creation {
         config_ = with_context("config.json", [&] { return spec::decode_config(config_text_); });
         if (!config_.linux_) config_.linux_.emplace();
         validate(config_, {.bundle = options_.bundle, .root_is_given = options_.rootfs.has_value(),
-                           .rootless = !host_root_});
+                           .rootless = !can_administer()});
         record_.id = options_.id;
         record_.bundle = options_.bundle;
         record_.rootfs = sys::clean_path(config_.root ? config_.root->path : "rootfs", options_.bundle);
+        record_.noNewKeyring = options_.no_new_keyring;
         record_.owner = user_name(::geteuid());
         record_.created = now_ns();
         bool terminal = config_.process && config_.process->terminal;
@@ -181,14 +182,16 @@ class Creation {
         } else if (is_joined(NamespaceType::user)) {
             builder_.add(launch::BecomeRoot{}, "linux.namespaces");
         }
-        builder_.add(launch::HideFromPtrace{}, "prctl");
+        // In namespaces that are all new nobody is there to look; without root's rights our own /proc/PID would be closed
+        // to us, too.
+        if (host_root_ || !new_user || is_joined(NamespaceType::pid)) builder_.add(launch::HideFromPtrace{}, "prctl");
         builder_.add(launch::OpenProc{}, "/proc");
         if (!staged) plan_joins(false);
         if (is_new(NamespaceType::time) && !staged) plan_time_namespace(false);
         if (is_new(NamespaceType::cgroup)) builder_.add(launch::Unshare{CLONE_NEWCGROUP}, "a new cgroup namespace");
         builder_.add(launch::NewSession{}, "setsid");
         if (!options_.no_new_keyring)
-            builder_.add(launch::NewSessionKeyring{builder_.keep("_ses." + options_.id)}, "a new session keyring");
+            builder_.add(launch::NewSessionKeyring{}, "a new session keyring");
         plan_identity();
     }
 
@@ -209,7 +212,10 @@ class Creation {
             if (item.path.empty()) return;
             launch::JoinNamespace join{builder_.keep(open_namespace(item, index)), clone_flag(item.type)};
             std::string label = fmt::format("linux.namespaces[{}].path ({})", index, item.path);
-            staged ? builder_.add_stage(join, label) : builder_.add(join, label);
+            // A cgroup namespace only after the cgroup: with nsdelegate the kernel hides the one from whoever is in the
+            // other, CLONE_INTO_CGROUP then fails.
+            bool before_clone = staged && item.type != NamespaceType::cgroup;
+            before_clone ? builder_.add_stage(join, label) : builder_.add(join, label);
         };
         size_t user = config_.linux_->namespaces.size();
         for (size_t i = 0; i < config_.linux_->namespaces.size(); ++i)
@@ -255,7 +261,7 @@ class Creation {
         context.stdio = options_.stdio;
         context.preserve_fds = options_.preserve_fds;
         context.in_user_namespace = in_user_namespace();
-        context.set_groups = host_root_ || config_.linux_->gidMappings.size() > 1;
+        context.groups_required = host_root_;
         int listener = options_.attached ? -1 : builder_.keep(listen_for_start(state_dir_.get()));
         plan_wait(builder_, process, context, listener);
         plan_process(builder_, process, filter_ ? &*filter_ : nullptr, context);
@@ -266,11 +272,11 @@ class Creation {
     void launch() {
         launcher_.emplace(builder_);
         pid_t pid = launcher_->process().pid();
+        write_oom_score(pid, *config_.process);
         if (is_new(NamespaceType::user)) {
             write_mappings(pid, {config_.linux_->uidMappings, config_.linux_->gidMappings});
             launcher_->go();
         }
-        write_oom_score(pid, *config_.process);
         if (in_user_namespace() && host_root_) raise_rlimits(pid, *config_.process);
         if (config_.linux_->intelRdt) apply_rdt(pid);
         move_net_devices(pid);
@@ -298,7 +304,10 @@ class Creation {
 
     void move_net_devices(pid_t pid) {
         if (config_.linux_->netDevices.empty()) return;
-        UniqueFd target = sys::open_file(fmt::format("/proc/{}/ns/net", pid), O_RDONLY);
+        // A joined namespace is opened by its own path: the process may not have joined yet.
+        const spec::Namespace* network = find(NamespaceType::network);
+        bool joined = network != nullptr && !network->path.empty();
+        UniqueFd target = sys::open_file(joined ? network->path : fmt::format("/proc/{}/ns/net", pid), O_RDONLY);
         for (const auto& [name, device] : config_.linux_->netDevices)
             with_context([&] { return "linux.netDevices." + name; },
                          [&] { sys::move_device(name, target.get(), device.name); });

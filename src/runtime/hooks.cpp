@@ -41,11 +41,7 @@ void run_hook(const spec::Hook& hook, const spec::State& state, pid_t target) {
     std::optional<std::chrono::milliseconds> timeout;
     if (hook.timeout) timeout = std::chrono::seconds(*hook.timeout);
     sys::Finished finished = sys::run(options, spec::encode_state(state), timeout);
-    if (finished.status.code == 0) return;
-    std::string how = finished.status.signal != 0 ? fmt::format("killed by signal {}", finished.status.signal)
-                                                  : fmt::format("exit status {}", finished.status.code);
-    std::string_view output = trim(finished.output);
-    throw Error(ErrorKind::internal, output.empty() ? how : fmt::format("{}: {}", how, output));
+    check_hook_status(finished.status, finished.output);
 }
 
 std::string hook_name(std::string_view name, size_t index, const spec::Hook& hook) {
@@ -53,6 +49,14 @@ std::string hook_name(std::string_view name, size_t index, const spec::Hook& hoo
 }
 
 }  // namespace
+
+void check_hook_status(const sys::ExitStatus& status, std::string_view output) {
+    if (status.code == 0) return;
+    std::string how = status.signal != 0 ? fmt::format("killed by signal {}", status.signal)
+                                         : fmt::format("exit status {}", status.code);
+    output = trim(output);
+    throw Error(ErrorKind::internal, output.empty() ? how : fmt::format("{}: {}", how, output));
+}
 
 void run_hooks(const std::vector<spec::Hook>& hooks, std::string_view name, const spec::State& state,
                pid_t target) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,8 +61,10 @@ void write_map(const char* file, const char* tool, pid_t pid, const std::vector<
 
 }  // namespace
 
+bool can_administer() { return have_capability(CAP_SYS_ADMIN); }
+
 bool is_host_root() {
-    if (!have_capability(CAP_SYS_ADMIN)) return false;
+    if (!can_administer()) return false;
     std::optional<std::string> map = sys::try_read_file("/proc/self/uid_map");
     if (!map) return true;  // a kernel without user namespaces
     std::vector<std::string_view> fields = split_fields(*map);
@@ -94,7 +97,9 @@ int MappingNamespaces::get(const IdMappings& mappings) {
     long pid = launch::clone_process(args);
     if (pid < 0) throw errno_error(static_cast<int>(-pid), "clone3 of a user namespace for an idmapped mount");
     if (pid == 0) {
-        while (true) launch::call(SYS_pause);
+        launch::call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        while (launch::call(SYS_getppid) != 1) launch::call(SYS_pause);
+        launch::call(SYS_exit_group, 0);
     }
     sys::Child holder(static_cast<pid_t>(pid), UniqueFd(pidfd));
     write_mappings(holder.pid(), mappings);

@@ -32,6 +32,9 @@ class MappingNamespaces {
     std::vector<std::pair<IdMappings, UniqueFd>> made_;
 };
 
+/// Whether this process has CAP_SYS_ADMIN in the user namespace that it is in: it can make namespaces and mounts.
+bool can_administer();
+
 /// Whether this process is in the initial user namespace with root's rights there (CAP_SYS_ADMIN).
 bool is_host_root();
 

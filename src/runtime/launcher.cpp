@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -70,7 +71,10 @@ std::optional<launch::Report> receive_report(int sync, UniqueFd* descriptor) {
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     ssize_t got = sys::retry([&] { return ::recvmsg(sync, &message, MSG_CMSG_CLOEXEC); });
-    if (got < 0 && errno == ECONNRESET) return std::nullopt;  // it ended with an answer of ours unread
+    if (got < 0 && errno == ECONNRESET)  // with an answer of ours unread
+        throw Error(ErrorKind::internal, "the container's first process has ended");
+    if (got < 0 && errno == EAGAIN)
+        throw Error(ErrorKind::unavailable, "the new process was not set up in time (does the container hold it up?)");
     sys::check(got, "reading from the container's first process");
     for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
@@ -85,11 +89,15 @@ std::optional<launch::Report> receive_report(int sync, UniqueFd* descriptor) {
     return report;
 }
 
-Launcher::Launcher(PlanBuilder& builder) : builder_(builder) {
+Launcher::Launcher(PlanBuilder& builder, std::optional<std::chrono::milliseconds> timeout) : builder_(builder) {
     const launch::Plan& plan = builder.finish();
     int ends[2];
     sys::check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair");
     sync_.reset(ends[0]);
+    if (timeout) {
+        timeval limit{timeout->count() / 1000, timeout->count() % 1000 * 1000};
+        sys::check(::setsockopt(sync_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), "setsockopt");
+    }
     UniqueFd child_end(ends[1]);
     if (plan.stage_count == 0)
         clone_direct(plan, child_end);

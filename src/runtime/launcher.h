@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 
@@ -15,8 +16,8 @@ namespace berth::runtime {
 /// destructor kills the child.
 class Launcher {
   public:
-    /// Clones. `builder` must outlive the launcher.
-    explicit Launcher(PlanBuilder& builder);
+    /// Clones. `builder` must outlive the launcher. `timeout`: the longest wait for a report.
+    explicit Launcher(PlanBuilder& builder, std::optional<std::chrono::milliseconds> timeout = std::nullopt);
 
     /// Waits until the child says something: the phase that it reached, or its seccomp listener. A failure is thrown
     /// with the builder's words. Nothing: the program was executed.

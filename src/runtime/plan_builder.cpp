@@ -72,7 +72,8 @@ int PlanBuilder::keep(UniqueFd fd) {
     return kept->get();
 }
 
-void PlanBuilder::set_program(const std::vector<std::string>& args, const std::vector<std::string>& env) {
+void PlanBuilder::set_program(const std::vector<std::string>& args, const std::vector<std::string>& env,
+                              const std::string& path) {
     std::vector<const char*> argv, environment;
     for (const std::string& arg : args) argv.push_back(keep(arg));
     argv.push_back(nullptr);
@@ -85,7 +86,8 @@ void PlanBuilder::set_program(const std::vector<std::string>& args, const std::v
     plan_.home_slot = environment.size();
     environment.push_back(nullptr);
     environment.push_back(nullptr);
-    program_ = args.at(0);
+    program_ = path.empty() ? args.at(0) : path;
+    plan_.program = keep(program_);
     plan_.argv = keep(std::move(argv));
     plan_.env = const_cast<const char**>(keep(std::move(environment)));
 }

@@ -45,8 +45,9 @@ class PlanBuilder {
         return kept->data();
     }
 
-    /// The program and its environment. Adds a slot for HOME where it has none.
-    void set_program(const std::vector<std::string>& args, const std::vector<std::string>& env);
+    /// The program (`path`, or if that is empty args[0]) and its environment. Adds a slot for HOME where it has none.
+    void set_program(const std::vector<std::string>& args, const std::vector<std::string>& env,
+                     const std::string& path = {});
 
     launch::Plan& plan() { return plan_; }
     /// The finished plan; valid as long as this object, and until the next add.

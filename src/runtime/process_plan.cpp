@@ -144,12 +144,17 @@ void plan_credentials(PlanBuilder& builder, const spec::Process& process, const 
     // A new user namespace starts with every capability; else what we lack can't be given.
     uint64_t available = context.in_user_namespace ? kernel_capabilities() : own_bounding_set();
     CapabilitySets sets = make_capability_sets(process.capabilities.value_or(spec::Capabilities{}), available);
+    if ((sets.inheritable & ~sets.bounding) != 0) {
+        log::warning("process.capabilities.inheritable: what is not in bounding is left out");
+        sets.inheritable &= sets.bounding;
+        sets.ambient &= sets.inheritable;
+    }
     launch::Credentials credentials{};
     credentials.uid = process.user.uid;
     credentials.gid = process.user.gid;
     credentials.group_count = process.user.additionalGids.size();
     credentials.groups = builder.keep(process.user.additionalGids);
-    credentials.set_groups = context.set_groups;
+    credentials.groups_required = context.groups_required;
     credentials.bounding = sets.bounding;
     credentials.effective = sets.effective;
     credentials.permitted = sets.permitted;
@@ -166,12 +171,27 @@ void plan_credentials(PlanBuilder& builder, const spec::Process& process, const 
     builder.add(credentials, "process.user, process.capabilities and linux.seccomp");
 }
 
-/// socket activation (sd_listen_fds(3)): our own LISTEN_FDS are the container's.
+/// Descriptors 3 … 3+n-1 are open, and not ours: all of our own are close-on-exec, what is inherited can't be.
+bool are_inherited(int count) {
+    for (int fd = 3; fd < 3 + count; ++fd) {
+        int flags = ::fcntl(fd, F_GETFD);
+        if (flags < 0 || (flags & FD_CLOEXEC) != 0) return false;
+    }
+    return true;
+}
+
+/// Socket activation (sd_listen_fds(3)): our own LISTEN_FDS are the container's.
 std::vector<std::string> environment_of(const spec::Process& process, int& preserve_fds) {
     std::vector<std::string> env = process.env;
     const char* count = ::getenv("LISTEN_FDS");
     std::optional<int> fds = count != nullptr ? parse_number<int>(count) : std::nullopt;
-    if (fds && *fds > 0) {
+    const char* owner = ::getenv("LISTEN_PID");
+    bool ours = owner == nullptr || parse_number<pid_t>(owner) == ::getpid();
+    if (fds && *fds > 0 && ours) {
+        if (!are_inherited(*fds)) {
+            log::warning("LISTEN_FDS={} is left out: those descriptors are not open", *fds);
+            return env;
+        }
         env.push_back(fmt::format("LISTEN_FDS={}", *fds));
         env.push_back("LISTEN_PID=1");
         preserve_fds = std::max(preserve_fds, *fds);
@@ -223,21 +243,22 @@ void plan_policies(PlanBuilder& builder, const spec::Linux& platform) {
 }
 
 void plan_wait(PlanBuilder& builder, const spec::Process& process, const ProcessContext& context, int listener) {
-    for (size_t i = 0; i < 3; ++i) builder.plan().stdio[i] = context.stdio[i];
-    builder.add(launch::SetCwd{builder.keep(process.cwd), !context.exec}, fmt::format("process.cwd ({})", process.cwd));
-    builder.add(launch::FindProgram{}, "process.args");
+    launch::Plan& plan = builder.plan();
+    for (size_t i = 0; i < 3; ++i) plan.stdio[i] = context.stdio[i];
+    plan.preserve_fds = context.preserve_fds;
+    builder.set_program(process.args, environment_of(process, plan.preserve_fds), context.program);
+    check_preserved(plan.preserve_fds);
+    plan.cwd = builder.keep(process.cwd);
     // Before the wait: whoever reads the runtime's own output to its end must not wait for `start`.
     builder.add(launch::PlaceStdio{process.user.uid, true}, "stdio");
+    builder.add(launch::CloseDescriptors{listener}, "closing inherited descriptors");
+    builder.add(launch::SetCwd{builder.keep(process.cwd), !context.exec}, fmt::format("process.cwd ({})", process.cwd));
+    builder.add(launch::FindProgram{}, "process.args");
     builder.add(launch::WaitForStart{listener}, "waiting for start");
 }
 
 void plan_process(PlanBuilder& builder, const spec::Process& process, const CompiledFilter* filter,
                   const ProcessContext& context) {
-    launch::Plan& plan = builder.plan();
-    plan.preserve_fds = context.preserve_fds;
-    builder.set_program(process.args, environment_of(process, plan.preserve_fds));
-    check_preserved(plan.preserve_fds);
-    plan.cwd = builder.keep(process.cwd);
     plan_labels(builder, process);
     plan_scheduling(builder, process, context);
     builder.add(launch::SetUmask{process.user.umask.value_or(022)}, "process.user.umask");
@@ -246,15 +267,9 @@ void plan_process(PlanBuilder& builder, const spec::Process& process, const Comp
 }
 
 void check_preserved(int count) {
-    for (int fd = 3; fd < 3 + count; ++fd) {
-        int flags = ::fcntl(fd, F_GETFD);
-        // All descriptors of our own are close-on-exec, those that were meant to be inherited can't be.
-        if (flags < 0 || (flags & FD_CLOEXEC) != 0)
-            throw make_error(ErrorKind::invalid_argument,
-                             "unable to preserve descriptors: --preserve-fds (or LISTEN_FDS) asks for {}, but {} is not "
-                             "open",
-                             count, fd);
-    }
+    if (!are_inherited(count))
+        throw make_error(ErrorKind::invalid_argument,
+                         "unable to preserve descriptors: --preserve-fds asks for {}, from 3 on, but not all are open", count);
 }
 
 void write_oom_score(pid_t pid, const spec::Process& process) {

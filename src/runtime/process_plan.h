@@ -15,7 +15,8 @@ struct ProcessContext {
     std::array<int, 3> stdio = {0, 1, 2};
     int preserve_fds = 0;
     bool in_user_namespace = false;
-    bool set_groups = true;
+    bool groups_required = true;  ///< false where setgroups(2) may be denied, in user namespaces without root's rights
+    std::string program;          ///< empty: args[0]
     bool exec = false;  ///< execCPUAffinity counts
 };
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/strings.h"
 #include "launch/syscalls.h"
 #include "runtime/mount_options.h"
@@ -66,7 +67,7 @@ class MountPlanner {
         label_ = fmt::format("{} ({})", field_, mount.destination);
         destination_ = sys::clean_path(mount.destination);
         MountOptions options = parse_mount_options(mount, field_);
-        if (options.remount)
+        if (options.remount || (mount.type.empty() && !options.bind))
             plan_remount(options);
         else if (options.bind)
             plan_bind(mount, options);
@@ -167,7 +168,7 @@ class MountPlanner {
 
     /// Type "cgroup" means: as the host has it. v2: the one hierarchy. Else a tmpfs with a folder for each hierarchy.
     void plan_cgroup(const MountOptions& options) {
-        if (context_.cgroup == nullptr) return;
+        if (context_.cgroup == nullptr) return log::warning("{}: left out, the container has no cgroup", label_);
         std::vector<sys::CgroupView> views = context_.cgroup->views();
         std::string top = destination_;
         bool pure_v2 = views.size() == 1 && views[0].name.empty();
@@ -267,18 +268,51 @@ void plan_console(PlanBuilder& builder, const spec::Process& process, const Root
     builder.add(console, "process.terminal");
 }
 
+/// A path of mountinfo, in which blanks and the like are written as octal numbers (proc_pid_mountinfo(5)).
+std::string unescape(std::string_view text) {
+    std::string result;
+    for (size_t i = 0; i < text.size(); ++i) {
+        std::optional<unsigned> code;
+        if (text[i] == '\\' && i + 3 < text.size()) code = parse_number<unsigned>(text.substr(i + 1, 3), 8);
+        result += code ? static_cast<char>(*code) : text[i];
+        if (code) i += 3;
+    }
+    return result;
+}
+
+bool is_below(std::string_view path, std::string_view folder) {
+    return path == folder || folder == "/" || (path.starts_with(folder) && path[folder.size()] == '/');
+}
+
+/// Calls `visit(mount point, file system type)` for each mount that we see.
+template <typename Visit>
+void for_each_mount(Visit visit) {
+    std::string table = sys::read_file("/proc/self/mountinfo");
+    for (std::string_view line : split(table, '\n')) {
+        size_t separator = line.find(" - ");
+        std::vector<std::string_view> fields = split_fields(line);
+        if (fields.size() < 5 || separator == std::string_view::npos) continue;
+        std::vector<std::string_view> rest = split_fields(line.substr(separator + 3));
+        if (!rest.empty()) visit(unescape(fields[4]), rest[0]);
+    }
+}
+
 /// The mount that holds a folder; pivot_root needs it not to be shared.
 std::string mount_point_of(const std::string& path) {
     std::string best = "/";
-    std::string table = sys::read_file("/proc/self/mountinfo");
-    for (std::string_view line : split(table, '\n')) {
-        std::vector<std::string_view> fields = split_fields(line);
-        if (fields.size() < 5) continue;
-        std::string_view point = fields[4];
-        bool holds = path == point || (path.starts_with(point) && path[point.size()] == '/');
-        if (holds && point.size() > best.size()) best = point;
-    }
+    for_each_mount([&](const std::string& point, std::string_view) {
+        if (is_below(path, point) && point.size() > best.size()) best = point;
+    });
     return best;
+}
+
+/// What is left of the host's tree below a root that was only moved would let a nested user namespace mount a procfs
+/// without masks.
+void plan_hidden_mounts(PlanBuilder& builder, const std::string& rootfs) {
+    for_each_mount([&](const std::string& point, std::string_view type) {
+        if ((type == "proc" || type == "sysfs") && !is_below(point, rootfs))
+            builder.add(launch::HideMount{builder.keep(point)}, fmt::format("hiding {}", point));
+    });
 }
 
 UniqueFd open_rootfs(const std::string& rootfs) {
@@ -294,6 +328,8 @@ UniqueFd open_rootfs(const std::string& rootfs) {
 
 void plan_rootfs(PlanBuilder& builder, const spec::Config& config, const RootfsContext& context, bool hooks) {
     if (!context.mount_namespace) {
+        if (!config.mounts.empty() || (config.root && config.root->readonly))
+            log::warning("mounts and root.readonly are left out: the container has no mount namespace");
         UniqueFd folder = with_context("root.path", [&] { return sys::open_file(context.rootfs, O_PATH | O_DIRECTORY); });
         if (hooks) builder.add(launch::Sync{launch::Phase::create_runtime, true}, "hooks");
         builder.add(launch::ChangeRoot{builder.keep(std::move(folder))}, "root.path");
@@ -329,6 +365,7 @@ void plan_enter_rootfs(PlanBuilder& builder, const spec::Config& config, const R
     for (size_t i = 0; i < platform.maskedPaths.size(); ++i)
         builder.add(launch::MaskPath{builder.keep(platform.maskedPaths[i])},
                     fmt::format("linux.maskedPaths[{}] ({})", i, platform.maskedPaths[i]));
+    if (context.no_pivot) plan_hidden_mounts(builder, context.rootfs);
     builder.add(launch::EnterRoot{context.no_pivot ? launch::RootChange::move : launch::RootChange::pivot},
                 context.no_pivot ? "moving the root file system" : "pivot_root");
     if (!platform.rootfsPropagation.empty()) {

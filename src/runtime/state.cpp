@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -69,6 +70,13 @@ UniqueFd listen_for_start(int dir) {
     sys::check(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), "bind start.sock");
     sys::check(::listen(socket.get(), 8), "listen on start.sock");
     return socket;
+}
+
+bool somebody_waits(int dir) {
+    if (::faccessat(dir, kStartSocket, F_OK, 0) < 0) return false;
+    UniqueFd socket(sys::check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+    sockaddr_un address = start_address(dir);
+    return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
 }
 
 std::optional<UniqueFd> connect_to_start(int dir) {

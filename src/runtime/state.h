@@ -32,11 +32,12 @@ struct StateRecord {
     std::map<std::string, std::string> cgroupPaths;  ///< as sys::Cgroup::open takes them
     std::string rdtGroup;                            ///< as runtime::RdtGroup
     bool rdtOwned = false;
+    bool noNewKeyring = false;
     std::string rdtMonitoring;
 };
 BOOST_DESCRIBE_STRUCT(StateRecord, (),
                       (version, id, pid, pidStartTime, bundle, rootfs, owner, created, cgroupPaths, rdtGroup, rdtOwned,
-                       rdtMonitoring))
+                       noNewKeyring, rdtMonitoring))
 
 inline constexpr const char* kStateFile = "state.json";
 inline constexpr const char* kConfigFile = "config.json";
@@ -54,6 +55,8 @@ std::optional<StateRecord> load_state(int dir);
 
 /// Listens on start.sock in `dir`.
 UniqueFd listen_for_start(int dir);
+/// Whether a process waits there (`start` with no answer yet).
+bool somebody_waits(int dir);
 /// Connects to it. Nothing where nobody listens any more.
 std::optional<UniqueFd> connect_to_start(int dir);
 

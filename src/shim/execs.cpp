@@ -9,6 +9,13 @@
 
 namespace berth::shim {
 
+namespace {
+
+/// The shim has one thread: an exec that the container holds up must not stop its log for long.
+constexpr std::chrono::seconds kSetupTimeout(30);
+
+}  // namespace
+
 class Execs::Exec final : public StdioListener {
   public:
     enum class Phase { running, draining, ended };
@@ -58,6 +65,7 @@ pid_t Execs::start(runtime::Container& container, ExecRequest request, uint64_t 
     bool framed = streams.framing != Framing::raw;
     auto exec = std::make_unique<Exec>(*this, loop_, request.id, !streams.hold_stdin);
     runtime::ExecOptions options;
+    options.setup_timeout = kSetupTimeout;
     options.process = std::move(request.process);
     options.keep_console = console;
     Stdio::ProcessEnds ends;

@@ -73,6 +73,7 @@ void fork_sibling(int error_fd) {
         say(error_fd, {code, 0});
         ::_exit(127);
     };
+    for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -10,6 +10,7 @@ import pytest
 from support import host
 from support.oci import Stream
 
+pytestmark = pytest.mark.vm_short
 needs = pytest.mark.needs
 MiB = 1 << 20
 

@@ -4,6 +4,7 @@
 import pytest
 
 KMSG = {"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11, "fileMode": 0o666}
+pytestmark = pytest.mark.vm_short
 
 
 def kmsg(runtime, bundle, *rules):

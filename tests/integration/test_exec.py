@@ -71,6 +71,7 @@ def test_it_has_the_containers_user_namespace(runtime, bundle):
     assert seen["uid"] == "0 0 0 0"
 
 
+@pytest.mark.vm_short
 def test_it_has_the_containers_cgroup_namespace(runtime, bundle):
     container = runtime.paused(bundle.namespace("cgroup"))
     seen = container.exec_probe("ns", "cat /proc/self/cgroup")

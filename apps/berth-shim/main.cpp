@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -48,8 +48,8 @@ int shim_main(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    // What our caller left us with must not confuse us: ignored children could not be waited for, and a descriptor of
-    // ours in the place of a closed stdio would be taken for it.
+    // What our caller left us with must not confuse us: ignored children could not be waited for, and a
+    // descriptor of ours in the place of a closed stdio would be taken for it.
     signal(SIGCHLD, SIG_DFL);
     int fd;
     while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes the place of libstdc++'s handler for what ends in std::terminate: that one brings the name demangler and stdio
-// (60 KB) into a static program.
+// Takes the place of libstdc++'s handler for what ends in std::terminate: that one brings the name demangler
+// and stdio (60 KB) into a static program.
 #include <unistd.h>
 
 #include <cstdlib>

@@ -10,8 +10,8 @@
 
 namespace berth {
 
-/// What a failure means to the caller. The list is closed: each kind maps to one HTTP status (api/) and to one
-/// exit code (cli/). Code that needs finer distinctions looks at Error::code().
+/// What a failure means to the caller. The list is closed: each kind maps to one HTTP status (api/) and to
+/// one exit code (cli/). Code that needs finer distinctions looks at Error::code().
 enum class ErrorKind {
     not_found,
     conflict,
@@ -54,8 +54,8 @@ Error make_error(ErrorKind kind, fmt::format_string<Args...> format, Args&&... a
     return Error(kind, fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// An Error from an errno: the kind follows from `code` (ENOENT: not_found, EACCES: forbidden, …) and the kernel's own
-/// words are added: "open /etc/x: no such file or directory".
+/// An Error from an errno: the kind follows from `code` (ENOENT: not_found, EACCES: forbidden, …) and the
+/// kernel's own words are added: "open /etc/x: no such file or directory".
 Error errno_error(int code, std::string_view what);
 
 /// The kernel's words for an errno, in lower case and without a locale ("no such file or directory").

@@ -21,7 +21,9 @@ TEST(Error, ContextIsPutBefore) {
     }
 }
 
-TEST(Error, WithContextReturnsTheValue) { EXPECT_EQ(with_context("x", [] { return 3; }), 3); }
+TEST(Error, WithContextReturnsTheValue) {
+    EXPECT_EQ(with_context("x", [] { return 3; }), 3);
+}
 
 TEST(Error, KindsOfErrno) {
     EXPECT_EQ(errno_error(EEXIST, "x").kind(), ErrorKind::conflict);

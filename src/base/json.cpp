@@ -91,12 +91,16 @@ void check_finite(const Value& value, const Path& path) {
 size_t utf8_length(std::string_view text) {
     auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
     unsigned char lead = byte(0);
-    size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+    size_t length = lead < 0x80                   ? 1
+                    : lead >= 0xc2 && lead < 0xe0 ? 2
+                    : lead >= 0xe0 && lead < 0xf0 ? 3
+                    : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                  : 0;
     if (length == 0 || text.size() < length) return 0;
     for (size_t i = 1; i < length; ++i)
         if ((byte(i) & 0xc0) != 0x80) return 0;
-    if (lead == 0xe0 && byte(1) < 0xa0) return 0;  // overlong
-    if (lead == 0xed && byte(1) >= 0xa0) return 0; // surrogate
+    if (lead == 0xe0 && byte(1) < 0xa0) return 0;   // overlong
+    if (lead == 0xed && byte(1) >= 0xa0) return 0;  // surrogate
     if (lead == 0xf0 && byte(1) < 0x90) return 0;
     if (lead == 0xf4 && byte(1) >= 0x90) return 0;
     return length;
@@ -110,7 +114,8 @@ Value parse(std::string_view text) {
     boost::json::parser parser({}, options);
     boost::system::error_code error;
     size_t consumed = parser.write_some(text.data(), text.size(), error);
-    if (!error && consumed < text.size() && text.find_first_not_of(" \t\r\n", consumed) != std::string_view::npos)
+    if (!error && consumed < text.size() &&
+        text.find_first_not_of(" \t\r\n", consumed) != std::string_view::npos)
         error = boost::json::error::extra_data;
     if (error) {
         std::string message = "not valid JSON at ";
@@ -122,7 +127,9 @@ Value parse(std::string_view text) {
     return value;
 }
 
-std::string print(const Value& value) { return boost::json::serialize(value); }
+std::string print(const Value& value) {
+    return boost::json::serialize(value);
+}
 
 std::string print_indented(const Value& value, std::string_view indent) {
     std::string out;
@@ -175,7 +182,8 @@ void fail_type(const Path& path, std::string_view expected, const Value& found) 
 
 void fail_value(const Path& path, std::string_view problem) {
     std::string place = path.text();
-    throw Error(ErrorKind::invalid_argument, place.empty() ? std::string(problem) : fmt::format("{}: {}", place, problem));
+    throw Error(ErrorKind::invalid_argument,
+                place.empty() ? std::string(problem) : fmt::format("{}: {}", place, problem));
 }
 
 namespace detail {
@@ -194,7 +202,8 @@ int64_t decode_int64(const Value& from, const Path& path) {
 uint64_t decode_uint64(const Value& from, const Path& path) {
     if (from.is_uint64()) return from.get_uint64();
     if (from.is_int64()) {
-        if (from.get_int64() < 0) fail_value(path, fmt::format("the number {} is negative", from.get_int64()));
+        if (from.get_int64() < 0)
+            fail_value(path, fmt::format("the number {} is negative", from.get_int64()));
         return static_cast<uint64_t>(from.get_int64());
     }
     fail_type(path, "an integer", from);
@@ -220,7 +229,9 @@ const Object& decode_object(const Value& from, const Path& path) {
     return from.get_object();
 }
 
-const Value* find(const Object& object, std::string_view key) { return object.if_contains(key); }
+const Value* find(const Object& object, std::string_view key) {
+    return object.if_contains(key);
+}
 
 }  // namespace detail
 

@@ -22,18 +22,20 @@
 
 /// The one codec between JSON and the structs that describe the wire.
 ///
-/// A struct is made known with BOOST_DESCRIBE_STRUCT(Name, (), (member, …)); its members carry the names of the wire
+/// A struct is made known with BOOST_DESCRIBE_STRUCT(Name, (), (member, …)); its members carry the names of
+/// the wire
 /// ("noNewPrivileges"), with a trailing '_' where the name is a C++ keyword ("class_").
-/// Decoding ignores unknown keys, takes null for a missing key, and leaves a missing key at the member's default.
-/// Errors are invalid_argument and name the field: "process.args[2]: expected a string, found a number".
+/// Decoding ignores unknown keys, takes null for a missing key, and leaves a missing key at the member's
+/// default. Errors are invalid_argument and name the field: "process.args[2]: expected a string, found a
+/// number".
 namespace berth::json {
 
 using Value = boost::json::value;
 using Object = boost::json::object;
 using Array = boost::json::array;
 
-/// Throws invalid_argument with line and column. Accepts only one value, at most 64 levels deep; a number that no
-/// double can hold (1e400) is refused by its path.
+/// Throws invalid_argument with line and column. Accepts only one value, at most 64 levels deep; a number
+/// that no double can hold (1e400) is refused by its path.
 Value parse(std::string_view text);
 
 std::string print(const Value& value);
@@ -42,7 +44,8 @@ std::string print_indented(const Value& value, std::string_view indent = "  ");
 /// `text` as a JSON string, with its quotes; bytes that are not UTF-8 become U+FFFD.
 std::string print_string(std::string_view text);
 
-/// The place of a value in its document, for messages. A chain of stack frames: nothing is allocated until an error.
+/// The place of a value in its document, for messages. A chain of stack frames: nothing is allocated until an
+/// error.
 struct Path {
     const Path* parent = nullptr;
     std::string_view key;
@@ -92,7 +95,8 @@ const Object& decode_object(const Value& from, const Path& path);
 const Value* find(const Object& object, std::string_view key);
 
 template <typename T>
-using Members = boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>;
+using Members =
+    boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>;
 
 }  // namespace detail
 
@@ -107,16 +111,19 @@ void decode_into(T& into, const Value& from, const Path& path) {
     } else if constexpr (detail::DescribedEnum<T>) {
         if (from.is_null()) return;
         std::string name(detail::decode_string(from, path));
-        if (!boost::describe::enum_from_string(name.c_str(), into)) fail_value(path, "unknown value \"" + name + '"');
+        if (!boost::describe::enum_from_string(name.c_str(), into))
+            fail_value(path, "unknown value \"" + name + '"');
     } else if constexpr (std::integral<T>) {
         if (from.is_null()) return;
         if constexpr (std::is_signed_v<T>) {
             int64_t number = detail::decode_int64(from, path);
-            if (!std::in_range<T>(number)) fail_value(path, "the number " + std::to_string(number) + " is out of range");
+            if (!std::in_range<T>(number))
+                fail_value(path, "the number " + std::to_string(number) + " is out of range");
             into = static_cast<T>(number);
         } else {
             uint64_t number = detail::decode_uint64(from, path);
-            if (!std::in_range<T>(number)) fail_value(path, "the number " + std::to_string(number) + " is out of range");
+            if (!std::in_range<T>(number))
+                fail_value(path, "the number " + std::to_string(number) + " is out of range");
             into = static_cast<T>(number);
         }
     } else if constexpr (std::floating_point<T>) {
@@ -163,7 +170,8 @@ T decode(const Value& from) {
 /// Which members of a struct are written.
 enum class Omit {
     nothing,
-    empty,  ///< leaves out empty optionals, strings, vectors and maps, as Go's omitempty does (numbers and bools stay)
+    empty,  ///< leaves out empty optionals, strings, vectors and maps, as Go's omitempty does (numbers and
+            ///< bools stay)
 };
 
 template <typename T>

@@ -50,17 +50,20 @@ TEST(Json, DecodesNestedStructs) {
 }
 
 TEST(Json, NullIsAMissingKey) {
-    Outer outer = decode_text<Outer>(R"({"name":null,"limit":null,"inner":null,"labels":null,"colour":null,"flag":null})");
+    Outer outer = decode_text<Outer>(
+        R"({"name":null,"limit":null,"inner":null,"labels":null,"colour":null,"flag":null})");
     EXPECT_EQ(outer.limit, std::nullopt);
     EXPECT_TRUE(outer.inner.empty());
 }
 
 TEST(Json, ErrorsNameTheField) {
-    EXPECT_EQ(failure(R"({"inner":[{},{"class":[1]}]})"), "inner[1].class[0]: expected a string, found a number");
+    EXPECT_EQ(failure(R"({"inner":[{},{"class":[1]}]})"),
+              "inner[1].class[0]: expected a string, found a number");
     EXPECT_EQ(failure(R"({"inner":[{"port":70000}]})"), "inner[0].port: the number 70000 is out of range");
     EXPECT_EQ(failure(R"({"inner":[{"port":-1}]})"), "inner[0].port: the number -1 is negative");
     EXPECT_EQ(failure(R"({"limit":1.5})"), "limit: expected an integer, found a number");
-    EXPECT_EQ(failure(R"({"limit":18446744073709551615})"), "limit: the number 18446744073709551615 is out of range");
+    EXPECT_EQ(failure(R"({"limit":18446744073709551615})"),
+              "limit: the number 18446744073709551615 is out of range");
     EXPECT_EQ(failure(R"({"labels":{"k":[]}})"), "labels.k: expected a string, found an array");
     EXPECT_EQ(failure(R"({"colour":"blue"})"), "colour: unknown value \"blue\"");
     EXPECT_EQ(failure("[]"), "expected an object, found an array");
@@ -85,16 +88,19 @@ TEST(Json, EncodesAndOmits) {
 }
 
 TEST(Json, RoundTrips) {
-    std::string text = R"({"name":"a\"\n","limit":5,"inner":[{"port":1,"class":["y"]}],"labels":{"k":"v"},"colour":"green","flag":true})";
+    std::string text =
+        R"({"name":"a\"\n","limit":5,"inner":[{"port":1,"class":["y"]}],"labels":{"k":"v"},"colour":"green","flag":true})";
     EXPECT_EQ(print(encode(decode_text<Outer>(text))), text);
 }
 
 TEST(Json, PrintStringReplacesWhatIsNotUtf8) {
-    EXPECT_EQ(print_string("a\xff\"\x01\xc3\xa9\xed\xa0\x80"), "\"a\\ufffd\\\"\\u0001\xc3\xa9\\ufffd\\ufffd\\ufffd\"");
+    EXPECT_EQ(print_string("a\xff\"\x01\xc3\xa9\xed\xa0\x80"),
+              "\"a\\ufffd\\\"\\u0001\xc3\xa9\\ufffd\\ufffd\\ufffd\"");
 }
 
 TEST(Json, PrintsIndented) {
-    EXPECT_EQ(print_indented(parse(R"({"a":[1,{}],"b":{}})")), "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": {}\n}");
+    EXPECT_EQ(print_indented(parse(R"({"a":[1,{}],"b":{}})")),
+              "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": {}\n}");
 }
 
 }  // namespace

@@ -24,17 +24,22 @@ std::string_view name(Level level) {
 
 }  // namespace
 
-void set_sink(const Sink& sink) { g_sink = sink; }
-const Sink& sink() { return g_sink; }
+void set_sink(const Sink& sink) {
+    g_sink = sink;
+}
+const Sink& sink() {
+    return g_sink;
+}
 
 void write(Level level, std::string_view message) noexcept {
     if (level < g_sink.level) return;
     try {
         std::string time = rfc3339(now_ns()).substr(0, 19) + "Z";
-        std::string line = g_sink.format == Format::json
-                               ? fmt::format("{{\"level\":\"{}\",\"msg\":{},\"time\":\"{}\"}}\n", name(level),
-                                             json::print_string(message), time)
-                               : fmt::format("time=\"{}\" level={} msg={}\n", time, name(level), quote(message));
+        std::string line =
+            g_sink.format == Format::json
+                ? fmt::format("{{\"level\":\"{}\",\"msg\":{},\"time\":\"{}\"}}\n", name(level),
+                              json::print_string(message), time)
+                : fmt::format("time=\"{}\" level={} msg={}\n", time, name(level), quote(message));
         [[maybe_unused]] ssize_t written = ::write(g_sink.fd, line.data(), line.size());
     } catch (...) {
     }

@@ -12,8 +12,8 @@ namespace berth::log {
 enum class Level { debug, info, warning, error };
 enum class Format { text, json };
 
-/// Where lines go, for the whole process. `fd` is borrowed and must outlive the last line; the default is stderr,
-/// text, `warning`. The formats are those that tools around OCI runtimes parse (logrus):
+/// Where lines go, for the whole process. `fd` is borrowed and must outlive the last line; the default is
+/// stderr, text, `warning`. The formats are those that tools around OCI runtimes parse (logrus):
 ///   text  time="2024-03-01T12:00:00Z" level=error msg="…"
 ///   json  {"level":"error","msg":"…","time":"2024-03-01T12:00:00Z"}
 /// One line is one write(2), so several processes may share a file that is open for appending.

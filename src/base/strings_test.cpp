@@ -16,14 +16,18 @@ TEST(Strings, SplitKeepsEmptyParts) {
     EXPECT_THAT(split("", ','), IsEmpty());
 }
 
-TEST(Strings, SplitFields) { EXPECT_THAT(split_fields("  a \t b\n"), ElementsAre("a", "b")); }
+TEST(Strings, SplitFields) {
+    EXPECT_THAT(split_fields("  a \t b\n"), ElementsAre("a", "b"));
+}
 
 TEST(Strings, Trim) {
     EXPECT_EQ(trim(" a b\n"), "a b");
     EXPECT_EQ(trim(" \n"), "");
 }
 
-TEST(Strings, Quote) { EXPECT_EQ(quote("a\"b\\\n\x01"), "\"a\\\"b\\\\\\n\\x01\""); }
+TEST(Strings, Quote) {
+    EXPECT_EQ(quote("a\"b\\\n\x01"), "\"a\\\"b\\\\\\n\\x01\"");
+}
 
 TEST(Strings, ParseNumberTakesAllOrNothing) {
     EXPECT_EQ(parse_number<int>("12"), 12);

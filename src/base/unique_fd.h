@@ -5,8 +5,8 @@
 
 namespace berth {
 
-/// Owns a file descriptor. Every descriptor that Berth opens is close-on-exec; what a child must inherit is named
-/// where it is spawned.
+/// Owns a file descriptor. Every descriptor that Berth opens is close-on-exec; what a child must inherit is
+/// named where it is spawned.
 class [[nodiscard]] UniqueFd {
   public:
     UniqueFd() noexcept = default;

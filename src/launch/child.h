@@ -3,8 +3,9 @@
 
 #include "launch/plan.h"
 
-/// The child's side of a launch. Runs in a forked, single-threaded process: raw system calls only, no allocation, no
-/// exceptions, no locks, nothing of libc that keeps state. The parent is behind `sync`, a SOCK_SEQPACKET socket.
+/// The child's side of a launch. Runs in a forked, single-threaded process: raw system calls only, no
+/// allocation, no exceptions, no locks, nothing of libc that keeps state. The parent is behind `sync`, a
+/// SOCK_SEQPACKET socket.
 ///
 ///   parent                                child
 ///     │ clone ─────────────────────────────► walks Plan::ops
@@ -23,13 +24,13 @@ struct Child {
     int sync;
     bool in_stage = false;
 
-    int root = -1;         ///< the root file system
-    int proc = -1;         ///< the host's /proc, O_PATH
-    int null_device = -1;  ///< the host's /dev/null, O_PATH, in our mount namespace
-    int empty_folder = -1; ///< an attached, empty, read-only file system, to be cloned by MaskPath
-    int terminal = -1;     ///< slave of the console
-    int master = -1;       ///< to be sent with Ready
-    bool in_cwd = true;    ///< false after a SetCwd that was refused to root
+    int root = -1;          ///< the root file system
+    int proc = -1;          ///< the host's /proc, O_PATH
+    int null_device = -1;   ///< the host's /dev/null, O_PATH, in our mount namespace
+    int empty_folder = -1;  ///< an attached, empty, read-only file system, to be cloned by MaskPath
+    int terminal = -1;      ///< slave of the console
+    int master = -1;        ///< to be sent with Ready
+    bool in_cwd = true;     ///< false after a SetCwd that was refused to root
 
     Step step = Step::none;
     const char* detail = nullptr;
@@ -101,8 +102,8 @@ int wait_for_go(Child& child);
 int open_destination(const Child& child, const char* path, int flags = 0);
 /// The same; what is missing is made: folders (0755), at the end a folder or an empty file.
 int make_destination(Child& child, const char* path, bool folder);
-/// The same for a file whose last name is not followed: devices and the console, which the image may not redirect onto
-/// another of its files. A symlink itself is what is covered then.
+/// The same for a file whose last name is not followed: devices and the console, which the image may not
+/// redirect onto another of its files. A symlink itself is what is covered then.
 int make_own_destination(Child& child, const char* path);
 /// The folder that holds the last name of `path` (made if missing); `name` points into `path`.
 int make_parent(Child& child, const char* path, const char** name);

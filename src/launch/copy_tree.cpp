@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies what a folder of the image holds into the tmpfs that will cover it (the mount option tmpcopyup). Only what lies
-// on the same file system, without following symlinks: the folder is as hostile as the rest of the image.
+// Copies what a folder of the image holds into the tmpfs that will cover it (the mount option tmpcopyup).
+// Only what lies on the same file system, without following symlinks: the folder is as hostile as the rest of
+// the image.
 #include <dirent.h>
 #include <linux/limits.h>
 #include <string.h>
@@ -42,7 +43,7 @@ int copy_attributes(int to_dir, const char* name, const struct stat& source) {
 int copy_folder(int from, int to, int depth);
 
 int copy_entry(int from, int to, const char* name, int depth) {
-    struct stat source {};
+    struct stat source{};
     long result = call(SYS_newfstatat, from, name, &source, AT_SYMLINK_NOFOLLOW);
     if (result == -ENOENT) return 0;
     if (result < 0) return static_cast<int>(result);
@@ -55,7 +56,8 @@ int copy_entry(int from, int to, const char* name, int depth) {
             if (inner_from.get() < 0) return inner_from.get();
             ScopedFd inner_to(open_beneath(to, name, O_RDONLY | O_DIRECTORY, 0, kConfined));
             if (inner_to.get() < 0) return inner_to.get();
-            if (int copied = copy_folder(inner_from.get(), inner_to.get(), depth + 1); copied < 0) return copied;
+            if (int copied = copy_folder(inner_from.get(), inner_to.get(), depth + 1); copied < 0)
+                return copied;
             break;
         }
         case S_IFREG: {
@@ -63,7 +65,8 @@ int copy_entry(int from, int to, const char* name, int depth) {
             if (inner_from.get() < 0) return inner_from.get();
             ScopedFd inner_to(open_beneath(to, name, O_WRONLY | O_CREAT | O_EXCL, 0600, kConfined));
             if (inner_to.get() < 0) return inner_to.get();
-            int copied = copy_content(inner_from.get(), inner_to.get(), static_cast<uint64_t>(source.st_size));
+            int copied =
+                copy_content(inner_from.get(), inner_to.get(), static_cast<uint64_t>(source.st_size));
             if (copied < 0) return copied;
             break;
         }
@@ -102,6 +105,8 @@ int copy_folder(int from, int to, int depth) {
 
 }  // namespace
 
-int copy_tree(int from, int to) { return copy_folder(from, to, 0); }
+int copy_tree(int from, int to) {
+    return copy_folder(from, to, 0);
+}
 
 }  // namespace berth::launch

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Paths in the container's root file system. Its content is hostile and may change while we look at it, so each path is
-// resolved by the kernel beneath the root, once; what follows works on the descriptor.
+// Paths in the container's root file system. Its content is hostile and may change while we look at it, so
+// each path is resolved by the kernel beneath the root, once; what follows works on the descriptor.
 #include <linux/limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -59,7 +59,8 @@ int make_target(Child& child, const char* path, bool folder, int links) {
         call(SYS_openat, holder.get(), name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDONLY, 0755));
     if (fd >= 0) {
         close_fd(fd);
-        return open_beneath(holder.get(), name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+        return open_beneath(holder.get(), name, O_PATH | O_NOFOLLOW, 0,
+                            RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     }
     if (fd != -EEXIST) return fd;
     char target[PATH_MAX];
@@ -84,7 +85,8 @@ int make_folders(Child& child, const char* path, int links) {
     ScopedFd holder(make_folders(child, parent, links));
     if (holder.get() < 0) return holder.get();
     long made = call(SYS_mkdirat, holder.get(), last, 0755);
-    if (made == 0) return open_beneath(holder.get(), last, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_BENEATH);
+    if (made == 0)
+        return open_beneath(holder.get(), last, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_BENEATH);
     if (made != -EEXIST) return static_cast<int>(made);
     // It was made meanwhile, is "..", or is a symlink that dangles: whose target is made then.
     char target[PATH_MAX];
@@ -109,7 +111,8 @@ int make_own_destination(Child& child, const char* path) {
     const char* name = nullptr;
     ScopedFd holder(make_parent(child, path, &name));
     if (holder.get() < 0) return holder.get();
-    long made = call(SYS_openat, holder.get(), name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDONLY, 0755);
+    long made =
+        call(SYS_openat, holder.get(), name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDONLY, 0755);
     if (made < 0 && made != -EEXIST) return static_cast<int>(made);
     if (made >= 0) close_fd(static_cast<int>(made));
     return open_beneath(holder.get(), name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
@@ -147,9 +150,10 @@ int run(Child& child, const MakeDevice& op) {
     }
     if (made < 0 && made != -EEXIST) return static_cast<int>(made);
 
-    ScopedFd node(open_beneath(holder.get(), name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));
+    ScopedFd node(
+        open_beneath(holder.get(), name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));
     if (node.get() < 0) return node.get();
-    struct stat found {};
+    struct stat found{};
     if (long result = call(SYS_newfstatat, node.get(), "", &found, AT_EMPTY_PATH); result < 0)
         return static_cast<int>(result);
     // A plain file in the device's place (images have them) is covered, anything else is refused.

@@ -10,24 +10,26 @@
 
 /// What happens in a container's first process between clone and exec, as data.
 ///
-/// The parent (runtime/) compiles config.json to a Plan; the child walks its operations in order with raw system calls
-/// (launch/child.h) and can do nothing that the plan does not say. Nothing here owns anything: strings, arrays and
-/// descriptors belong to the parent's builder, and the child sees its own copy of that memory after clone.
+/// The parent (runtime/) compiles config.json to a Plan; the child walks its operations in order with raw
+/// system calls (launch/child.h) and can do nothing that the plan does not say. Nothing here owns anything:
+/// strings, arrays and descriptors belong to the parent's builder, and the child sees its own copy of that
+/// memory after clone.
 ///
-/// Paths named `destination` lie in the container's root file system, which is hostile: they are resolved by openat2(2)
-/// with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, once, to a descriptor on which all that follows works.
-/// All other paths are the host's, and used before the root changes.
+/// Paths named `destination` lie in the container's root file system, which is hostile: they are resolved by
+/// openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, once, to a descriptor on which all that follows
+/// works. All other paths are the host's, and used before the root changes.
 namespace berth::launch {
 
-// --- namespaces and cgroups -----------------------------------------------------------------------------------------
+// --- namespaces and cgroups
+// -----------------------------------------------------------------------------------------
 
 /// setns(2). `fd` is a namespace, or with `type` of several CLONE_NEW… flags a pidfd.
 struct JoinNamespace {
     int fd;
     int type;
 };
-/// unshare(2), for what clone cannot do: a cgroup namespace (its root is the cgroup one is in by then) and a time
-/// namespace (its offsets are set before anybody enters).
+/// unshare(2), for what clone cannot do: a cgroup namespace (its root is the cgroup one is in by then) and a
+/// time namespace (its offsets are set before anybody enters).
 struct Unshare {
     int flags;
 };
@@ -50,15 +52,18 @@ struct LoopbackUp {};
 /// somebody else's). Kernels without keyrings are fine.
 struct NewSessionKeyring {};
 struct NewSession {};
-/// prctl(PR_SET_DUMPABLE, 0): from here to execve no process of the container can look at us (ptrace, /proc/PID/fd).
+/// prctl(PR_SET_DUMPABLE, 0): from here to execve no process of the container can look at us (ptrace,
+/// /proc/PID/fd).
 struct HideFromPtrace {};
 
-// --- files of the kernel --------------------------------------------------------------------------------------------
+// --- files of the kernel
+// --------------------------------------------------------------------------------------------
 
 /// Opens the host's /proc, verified to be procfs, for WriteProc and stays open over the change of root.
 struct OpenProc {};
-/// Writes to a file of that /proc: sysctls ("sys/net/ipv4/…"), time offsets, labels. It can't be redirected by anything
-/// in the container, and neither crosses mounts nor follows symlinks (but for the kernel's own self and thread-self).
+/// Writes to a file of that /proc: sysctls ("sys/net/ipv4/…"), time offsets, labels. It can't be redirected
+/// by anything in the container, and neither crosses mounts nor follows symlinks (but for the kernel's own
+/// self and thread-self).
 struct WriteProc {
     const char* path;
     const char* text;
@@ -66,7 +71,8 @@ struct WriteProc {
     bool may_fail;  ///< an optional part of the host (a label): left out where the file can't be written
 };
 
-// --- root file system -----------------------------------------------------------------------------------------------
+// --- root file system
+// -----------------------------------------------------------------------------------------------
 
 struct MountAttributes {
     uint64_t set;
@@ -90,8 +96,8 @@ struct SetPropagation {
     uint64_t type;
     bool recursive;
 };
-/// Makes the root file system known, as the folder to which destinations are relative. `mount_fd`: a detached mount
-/// that is attached at `path`; -1: `path` is bound on itself.
+/// Makes the root file system known, as the folder to which destinations are relative. `mount_fd`: a detached
+/// mount that is attached at `path`; -1: `path` is bound on itself.
 struct AttachRoot {
     int mount_fd;
     const char* path;
@@ -102,7 +108,7 @@ struct ChangeRoot {
 };
 struct ConfigEntry {
     const char* key;
-    const char* value;  ///< null: a flag
+    const char* value;      ///< null: a flag
     bool optional = false;  ///< a file system that doesn't know it (EINVAL) does without
 };
 struct MountNew {
@@ -112,13 +118,13 @@ struct MountNew {
     size_t entry_count;
     MountAttributes attributes;
     PropagationList propagation;
-    bool copy_up;         ///< what the destination held is copied into the new file system (tmpcopyup)
-    bool inherit_mode;    ///< its root gets the destination's mode
-    bool plain_folder;    ///< the destination must be a real folder, no symlink: /proc, /sys
+    bool copy_up;       ///< what the destination held is copied into the new file system (tmpcopyup)
+    bool inherit_mode;  ///< its root gets the destination's mode
+    bool plain_folder;  ///< the destination must be a real folder, no symlink: /proc, /sys
 };
 struct MountBind {
     const char* destination;
-    int tree_fd;           ///< a detached copy of the source; -1: made from source_path by the child
+    int tree_fd;  ///< a detached copy of the source; -1: made from source_path by the child
     const char* source_path;
     bool recursive;
     MountAttributes attributes;
@@ -147,15 +153,17 @@ struct MakeDevice {
     uid_t uid;
     gid_t gid;
 };
-/// The host's device, where mknod isn't permitted (in a user namespace). The node must be `mode`'s type and `device`.
+/// The host's device, where mknod isn't permitted (in a user namespace). The node must be `mode`'s type and
+/// `device`.
 struct BindDevice {
     const char* destination;
     const char* source;
     mode_t mode;
     dev_t device;
 };
-/// A pseudo terminal of the container's own devpts: the slave becomes stdio at exec (and, with `bind_console`,
-/// /dev/console); the master goes to `socket` with SCM_RIGHTS, or in the Ready report where that is -1.
+/// A pseudo terminal of the container's own devpts: the slave becomes stdio at exec (and, with
+/// `bind_console`, /dev/console); the master goes to `socket` with SCM_RIGHTS, or in the Ready report where
+/// that is -1.
 struct OpenConsole {
     int socket;
     uint16_t rows;
@@ -170,8 +178,8 @@ struct ReadonlyPath {
 struct MaskPath {
     const char* destination;
 };
-/// A mount of the host's tree that would show more than the container's own (procfs, sysfs): unmounted, or where it is
-/// locked, covered.
+/// A mount of the host's tree that would show more than the container's own (procfs, sysfs): unmounted, or
+/// where it is locked, covered.
 struct HideMount {
     const char* path;
 };
@@ -186,7 +194,8 @@ struct SetRootPropagation {
 };
 struct SetRootReadonly {};
 
-// --- process --------------------------------------------------------------------------------------------------------
+// --- process
+// --------------------------------------------------------------------------------------------------------
 
 /// chdir, with `create` after mkdir -p, and a check that the result lies in the root.
 struct SetCwd {
@@ -221,15 +230,16 @@ struct SetPersonality {
 struct SetUmask {
     mode_t mask;
 };
-/// The process's stdio is put in place: the terminal where one was opened, else Plan::stdio. With `own`, pipes and
-/// sockets are chowned to the user.
+/// The process's stdio is put in place: the terminal where one was opened, else Plan::stdio. With `own`,
+/// pipes and sockets are chowned to the user.
 struct PlaceStdio {
     uid_t uid;
     bool own;
 };
-/// Really closes (close-on-exec acts too late: execve still resolves its path by then, and /proc/self/fd/N/.. would lead
-/// to the host, CVE-2024-21626) all descriptors but stdio, Plan::preserve_fds, the talk with the parent, and what the
-/// operations to come still use: the container's root, the host's /proc, the console's master.
+/// Really closes (close-on-exec acts too late: execve still resolves its path by then, and /proc/self/fd/N/..
+/// would lead to the host, CVE-2024-21626) all descriptors but stdio, Plan::preserve_fds, the talk with the
+/// parent, and what the operations to come still use: the container's root, the host's /proc, the console's
+/// master.
 struct CloseDescriptors {
     int listen_fd;  ///< WaitForStart's, or -1
 };
@@ -242,8 +252,8 @@ struct Sync {
     Phase phase;
     bool announce;
 };
-/// The end of `create`. listen_fd ≥ 0: waits for a connection there (anybody's `start`), which replaces the sync
-/// socket. Else waits on the sync socket.
+/// The end of `create`. listen_fd ≥ 0: waits for a connection there (anybody's `start`), which replaces the
+/// sync socket. Else waits on the sync socket.
 struct WaitForStart {
     int listen_fd;
 };
@@ -253,7 +263,8 @@ struct Credentials {
     gid_t gid;
     const gid_t* groups;
     size_t group_count;
-    bool groups_required;  ///< false: where the user namespace denies setgroups(2), the groups stay as they are
+    bool groups_required;  ///< false: where the user namespace denies setgroups(2), the groups stay as they
+                           ///< are
     uint64_t bounding;
     uint64_t effective;
     uint64_t permitted;
@@ -267,37 +278,41 @@ struct Credentials {
     bool filter_notify;  ///< the listener is handed to the parent, see Report::Kind::listener
 };
 
-using Op = std::variant<JoinNamespace, Unshare, JoinCgroup, BecomeRoot, SetHostname, SetDomainname, LoopbackUp,
-                        NewSessionKeyring, NewSession, HideFromPtrace, OpenProc, WriteProc, SetPropagation, AttachRoot, ChangeRoot,
-                        MountNew, MountBind, Remount, MakeSymlink, MakeFolder, MakeDevice, BindDevice, OpenConsole,
-                        ReadonlyPath, MaskPath, HideMount, EnterRoot, SetRootPropagation, SetRootReadonly, SetCwd, SetRlimit,
-                        SetScheduler, SetIoPriority, SetAffinity, SetMemoryPolicy, SetPersonality, SetUmask,
-                        PlaceStdio, CloseDescriptors, FindProgram, Sync, WaitForStart, Credentials>;
+using Op = std::variant<JoinNamespace, Unshare, JoinCgroup, BecomeRoot, SetHostname, SetDomainname,
+                        LoopbackUp, NewSessionKeyring, NewSession, HideFromPtrace, OpenProc, WriteProc,
+                        SetPropagation, AttachRoot, ChangeRoot, MountNew, MountBind, Remount, MakeSymlink,
+                        MakeFolder, MakeDevice, BindDevice, OpenConsole, ReadonlyPath, MaskPath, HideMount,
+                        EnterRoot, SetRootPropagation, SetRootReadonly, SetCwd, SetRlimit, SetScheduler,
+                        SetIoPriority, SetAffinity, SetMemoryPolicy, SetPersonality, SetUmask, PlaceStdio,
+                        CloseDescriptors, FindProgram, Sync, WaitForStart, Credentials>;
 
 struct Plan {
     uint64_t clone_flags = 0;  ///< CLONE_NEW… of the new process
     int cgroup_fd = -1;        ///< clone3's CLONE_INTO_CGROUP, or -1
 
-    /// Done in an intermediate process that then clones the new one as its sibling: what must be in place before the
-    /// clone (joining a user, pid or time namespace). Empty: the new process is cloned directly.
+    /// Done in an intermediate process that then clones the new one as its sibling: what must be in place
+    /// before the clone (joining a user, pid or time namespace). Empty: the new process is cloned directly.
     const Op* stage = nullptr;
     size_t stage_count = 0;
 
     const Op* ops = nullptr;
     size_t op_count = 0;
 
-    // The program: `program`, or where that is null argv[0]; looked up in PATH. `argv` and `env` end with null; `env` has one free slot before it if `add_home`.
+    // The program: `program`, or where that is null argv[0]; looked up in PATH. `argv` and `env` end with
+    // null; `env` has one free slot before it if `add_home`.
     const char* program = nullptr;
     const char* const* argv = nullptr;
     const char** env = nullptr;
     bool add_home = false;  ///< HOME from /etc/passwd of the container goes to env[home_slot]
     size_t home_slot = 0;
-    const char* cwd = nullptr;  ///< tried again as the final user where root (of a user namespace) may not enter it
+    const char* cwd =
+        nullptr;  ///< tried again as the final user where root (of a user namespace) may not enter it
     int stdio[3] = {0, 1, 2};
     int preserve_fds = 0;
 };
 
-// --- what the child says --------------------------------------------------------------------------------------------
+// --- what the child says
+// --------------------------------------------------------------------------------------------
 
 /// The part of an operation that failed, for the message.
 enum class Step : uint8_t {
@@ -334,9 +349,9 @@ struct Report {
     enum class Kind : uint8_t {
         process,   ///< from the intermediate process: `value` is the new one's pid
         reached,   ///< `value` is a Phase; Ready carries the console's master if asked for
-        listener,  ///< seccomp's listener will be descriptor `value` of this process, which then spins until the 32-bit
-                   ///< word at `address` of its memory is no longer 0
-        failed,    ///< operation `value` (an index) failed with errno `error` at `step`; nothing follows
+        listener,  ///< seccomp's listener will be descriptor `value` of this process, which then spins until
+                   ///< the 32-bit word at `address` of its memory is no longer 0
+        failed,  ///< operation `value` (an index) failed with errno `error` at `step`; nothing follows
     };
     Kind kind = Kind::failed;
     bool in_stage = false;

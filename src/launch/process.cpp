@@ -14,8 +14,8 @@ namespace berth::launch {
 
 namespace {
 
-/// getcwd(2) starts with "/" only where the folder can be reached from the root: a working directory (or a descriptor
-/// that became one) outside of the container is found here (CVE-2024-21626).
+/// getcwd(2) starts with "/" only where the folder can be reached from the root: a working directory (or a
+/// descriptor that became one) outside of the container is found here (CVE-2024-21626).
 bool inside_root() {
     char path[PATH_MAX];
     long length = call(SYS_getcwd, path, sizeof path);
@@ -43,7 +43,8 @@ uint64_t permitted_capabilities() {
 int drop_bounding(const Credentials& op) {
     for (int cap = 0; cap <= op.last_capability; ++cap) {
         if ((op.bounding >> cap & 1) != 0 || call(SYS_prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 0) continue;
-        if (long result = call(SYS_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0); result < 0) return static_cast<int>(result);
+        if (long result = call(SYS_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0); result < 0)
+            return static_cast<int>(result);
     }
     return 0;
 }
@@ -69,8 +70,9 @@ int load_filter(Child& child, const Credentials& op) {
     if (!op.filter_notify)
         return static_cast<int>(call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program));
 
-    // From here on any call of ours may itself be sent to the listener, so the parent has to fetch the listener without
-    // one: it is told the number beforehand (the lowest that is free), and answers by writing to our memory.
+    // From here on any call of ours may itself be sent to the listener, so the parent has to fetch the
+    // listener without one: it is told the number beforehand (the lowest that is free), and answers by
+    // writing to our memory.
     volatile uint32_t fetched = 0;
     long free_number = call(SYS_dup, child.sync);
     if (free_number < 0) return static_cast<int>(free_number);
@@ -82,7 +84,8 @@ int load_filter(Child& child, const Credentials& op) {
     send_report(child, report);
     // With TSYNC a listener can only be asked for together with TSYNC_ESRCH (seccomp(2)).
     if ((flags & SECCOMP_FILTER_FLAG_TSYNC) != 0) flags |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
-    long listener = call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+    long listener =
+        call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
     if (listener < 0) return static_cast<int>(listener);
     // The clock is the vDSO's: no system call either.
     timespec now{};
@@ -152,19 +155,23 @@ int run(Child&, const SetUmask& op) {
     return 0;
 }
 
-/// The order is forced: groups and ids need privileges that the last steps take away, setuid drops capabilities unless
-/// told otherwise, and without no_new_privs the filter can only be loaded with CAP_SYS_ADMIN, that is before the
-/// capabilities go. A filter must therefore allow capset and prctl then; with no_new_privs it is the very last step.
+/// The order is forced: groups and ids need privileges that the last steps take away, setuid drops
+/// capabilities unless told otherwise, and without no_new_privs the filter can only be loaded with
+/// CAP_SYS_ADMIN, that is before the capabilities go. A filter must therefore allow capset and prctl then;
+/// with no_new_privs it is the very last step.
 int run(Child& child, const Credentials& op) {
     child.step = Step::set_capabilities;
-    if (long result = call(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0); result < 0) return static_cast<int>(result);
+    if (long result = call(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0); result < 0)
+        return static_cast<int>(result);
     if (int result = drop_bounding(op); result < 0) return result;
     child.step = Step::set_groups;
     long groups = call(SYS_setgroups, op.group_count, op.groups);
     if (groups < 0 && (op.groups_required || groups != -EPERM)) return static_cast<int>(groups);
     child.step = Step::set_ids;
-    if (long result = call(SYS_setresgid, op.gid, op.gid, op.gid); result < 0) return static_cast<int>(result);
-    if (long result = call(SYS_setresuid, op.uid, op.uid, op.uid); result < 0) return static_cast<int>(result);
+    if (long result = call(SYS_setresgid, op.gid, op.gid, op.gid); result < 0)
+        return static_cast<int>(result);
+    if (long result = call(SYS_setresuid, op.uid, op.uid, op.uid); result < 0)
+        return static_cast<int>(result);
     if (!child.in_cwd) {
         // Root (of a user namespace) was kept out of a folder that may well belong to this user.
         child.step = Step::none;
@@ -183,7 +190,8 @@ int run(Child& child, const Credentials& op) {
     }
     if (int result = set_final_capabilities(child, op); result < 0) return result;
     if (!op.no_new_privileges) return 0;
-    if (long result = call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); result < 0) return static_cast<int>(result);
+    if (long result = call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); result < 0)
+        return static_cast<int>(result);
     return op.filter != nullptr ? load_filter(child, op) : 0;
 }
 

@@ -20,8 +20,8 @@ const char* get_env(const Plan& plan, const char* name, size_t length) {
     return nullptr;
 }
 
-/// Calls `visit(path)` for each place where the program may be, as execvp(3) does, until it returns something other
-/// than -ENOENT; a -EACCES is remembered and returned if nothing better follows.
+/// Calls `visit(path)` for each place where the program may be, as execvp(3) does, until it returns something
+/// other than -ENOENT; a -EACCES is remembered and returned if nothing better follows.
 template <typename Visit>
 int search_path(const Plan& plan, Visit visit) {
     const char* program = plan.program != nullptr ? plan.program : plan.argv[0];
@@ -51,13 +51,15 @@ int search_path(const Plan& plan, Visit visit) {
     }
 }
 
-/// Reads all that fits of a small file of the container, which may be anything: a FIFO doesn't block us, a device or a
-/// folder is not read.
+/// Reads all that fits of a small file of the container, which may be anything: a FIFO doesn't block us, a
+/// device or a folder is not read.
 long read_small_file(const char* path, char* buffer, size_t size) {
-    ScopedFd file(static_cast<int>(call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0)));
+    ScopedFd file(
+        static_cast<int>(call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0)));
     if (file.get() < 0) return file.get();
-    struct stat found {};
-    if (call(SYS_newfstatat, file.get(), "", &found, AT_EMPTY_PATH) < 0 || !S_ISREG(found.st_mode)) return -EINVAL;
+    struct stat found{};
+    if (call(SYS_newfstatat, file.get(), "", &found, AT_EMPTY_PATH) < 0 || !S_ISREG(found.st_mode))
+        return -EINVAL;
     size_t filled = 0;
     while (filled < size) {
         long got = call(SYS_read, file.get(), buffer + filled, size - filled);
@@ -100,18 +102,20 @@ bool find_home(const char* text, size_t size, uid_t uid, char* home, size_t home
     return false;
 }
 
-/// HOME is looked up only now, as the container's own user in its own root, so that nothing of the image is read with
-/// more rights than the program itself will have.
+/// HOME is looked up only now, as the container's own user in its own root, so that nothing of the image is
+/// read with more rights than the program itself will have.
 void add_home(const Plan& plan) {
     static char entry[PATH_MAX + 5] = "HOME=";
     static char passwd[1 << 16];
     long size = read_small_file("/etc/passwd", passwd, sizeof passwd);
     uid_t uid = static_cast<uid_t>(call(SYS_getuid));
-    if (size <= 0 || !find_home(passwd, static_cast<size_t>(size), uid, entry + 5, PATH_MAX)) memcpy(entry + 5, "/", 2);
+    if (size <= 0 || !find_home(passwd, static_cast<size_t>(size), uid, entry + 5, PATH_MAX))
+        memcpy(entry + 5, "/", 2);
     plan.env[plan.home_slot] = entry;
 }
 
-/// Programs expect default dispositions and nothing blocked, whatever our own parent ignores (SIGPIPE, SIGHUP).
+/// Programs expect default dispositions and nothing blocked, whatever our own parent ignores (SIGPIPE,
+/// SIGHUP).
 void reset_signals() {
     struct KernelSigaction {
         void* handler = nullptr;  // SIG_DFL
@@ -177,7 +181,7 @@ int run(Child& child, const FindProgram&) {
     if (!child.in_cwd) return 0;
     child.step = Step::look_up_program;
     return search_path(child.plan, [](const char* path) {
-        struct stat found {};
+        struct stat found{};
         if (long result = call(SYS_newfstatat, AT_FDCWD, path, &found, 0); result < 0)
             return static_cast<int>(result);
         if (S_ISDIR(found.st_mode)) return -EISDIR;
@@ -205,7 +209,7 @@ int run(Child& child, const PlaceStdio& op) {
     if (!op.own || child.terminal >= 0) return 0;
     // So that a program that isn't root can open /dev/stdout anew. Shared devices stay whose they are.
     for (int fd = 0; fd < 3; ++fd) {
-        struct stat found {};
+        struct stat found{};
         if (call(SYS_newfstatat, fd, "", &found, AT_EMPTY_PATH) < 0 || found.st_uid == op.uid) continue;
         if (S_ISCHR(found.st_mode) || S_ISREG(found.st_mode)) continue;
         call(SYS_fchown, fd, op.uid, -1);

@@ -12,8 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/// Raw system calls, for code that runs between clone and exec and for the calls that libc does not know. Every one
-/// returns what the kernel returns: a result, or a negative errno. They are all safe in a forked child.
+/// Raw system calls, for code that runs between clone and exec and for the calls that libc does not know.
+/// Every one returns what the kernel returns: a result, or a negative errno. They are all safe in a forked
+/// child.
 namespace berth::launch {
 
 template <typename... Args>
@@ -22,7 +23,9 @@ inline long call(long number, Args... args) {
     return result < 0 ? -errno : result;
 }
 
-inline int close_fd(int fd) { return static_cast<int>(call(SYS_close, fd)); }
+inline int close_fd(int fd) {
+    return static_cast<int>(call(SYS_close, fd));
+}
 
 inline int open_beneath(int dir, const char* path, uint64_t flags, uint64_t mode, uint64_t resolve) {
     open_how how{};
@@ -50,7 +53,9 @@ inline int move_mount_fd(int mount, int target) {
         call(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
 }
 
-inline int fs_open(const char* type) { return static_cast<int>(call(SYS_fsopen, type, FSOPEN_CLOEXEC)); }
+inline int fs_open(const char* type) {
+    return static_cast<int>(call(SYS_fsopen, type, FSOPEN_CLOEXEC));
+}
 inline int fs_set_string(int fs, const char* key, const char* value) {
     return static_cast<int>(call(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0));
 }
@@ -64,7 +69,9 @@ inline int fs_mount(int fs, unsigned attr) {
     return static_cast<int>(call(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attr));
 }
 
-inline long clone_process(clone_args args) { return call(SYS_clone3, &args, sizeof args); }
+inline long clone_process(clone_args args) {
+    return call(SYS_clone3, &args, sizeof args);
+}
 
 /// Closes at the end of the scope; for the child's side, where UniqueFd (base/) is not to be had.
 class ScopedFd {

@@ -15,8 +15,9 @@ namespace {
 template <typename... Ops>
 int run_one(Child& child, const std::variant<Ops...>& op) {
     int result = 0;
-    static_cast<void>(((std::holds_alternative<Ops>(op) ? (result = run(child, *std::get_if<Ops>(&op)), true) : false) ||
-                       ...));
+    static_cast<void>(
+        ((std::holds_alternative<Ops>(op) ? (result = run(child, *std::get_if<Ops>(&op)), true) : false) ||
+         ...));
     return result;
 }
 
@@ -143,10 +144,12 @@ int run(Child& child, const Sync& op) {
 
 namespace {
 
-void end_waiting(int number) { exit_now(128 + number); }
+void end_waiting(int number) {
+    exit_now(128 + number);
+}
 
-/// The first process of a pid namespace gets no signal that it has no handler for; a container that only waits should
-/// end at once when it is told to. reset_signals (program.cpp) undoes it.
+/// The first process of a pid namespace gets no signal that it has no handler for; a container that only
+/// waits should end at once when it is told to. reset_signals (program.cpp) undoes it.
 void end_on_signals() {
     struct KernelSigaction {
         void (*handler)(int) = end_waiting;
@@ -174,7 +177,8 @@ int run(Child& child, const WaitForStart& op) {
     }
     if (op.listen_fd < 0) return wait_for_go(child);
 
-    // The creator lets us go (it has written the state) before it leaves; from here on `start` speaks with us.
+    // The creator lets us go (it has written the state) before it leaves; from here on `start` speaks with
+    // us.
     wait_for_go(child);
     while (true) {
         long connection = call(SYS_accept4, op.listen_fd, nullptr, nullptr, SOCK_CLOEXEC);

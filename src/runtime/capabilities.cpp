@@ -96,12 +96,6 @@ struct Reader {
         unavailable |= mask & ~available;
         return mask & available;
     }
-
-    void keep(uint64_t& mask, uint64_t allowed, std::string_view set, std::string_view reason) const {
-        if (uint64_t extra = mask & ~allowed)
-            log::warning("{}.{}: left out, since {}: {}", field, set, reason, list_names(extra));
-        mask &= allowed;
-    }
 };
 
 }  // namespace
@@ -146,9 +140,14 @@ CapabilitySets make_capability_sets(const spec::Capabilities& capabilities, uint
     if (reader.unavailable != 0)
         log::warning("{}: not in the runtime's own bounding set, left out: {}", field,
                      list_names(reader.unavailable));
-    reader.keep(sets.effective, sets.permitted, "effective", "they are not permitted");
-    reader.keep(sets.ambient, sets.permitted & sets.inheritable, "ambient",
-                "they are not both permitted and inheritable");
+    if (uint64_t extra = sets.effective & ~sets.permitted)
+        log::warning("{}.effective: left out, since they are not permitted: {}", field, list_names(extra));
+    sets.effective &= sets.permitted;
+    // The configuration that `runc spec` writes is of this kind; it is no news to anybody.
+    if (uint64_t extra = sets.ambient & ~(sets.permitted & sets.inheritable))
+        log::debug("{}.ambient: left out, since they are not both permitted and inheritable: {}", field,
+                   list_names(extra));
+    sets.ambient &= sets.permitted & sets.inheritable;
     return sets;
 }
 

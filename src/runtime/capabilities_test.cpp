@@ -110,7 +110,7 @@ TEST(CapabilitiesTest, WhatTheKernelWouldRefuseIsLeftOut) {
     EXPECT_EQ(sets.effective, bit(CAP_KILL));
     EXPECT_EQ(sets.ambient, bit(CAP_KILL));
     EXPECT_NE(log.text().find("process.capabilities.effective"), std::string::npos);
-    EXPECT_NE(log.text().find("process.capabilities.ambient"), std::string::npos);
+    EXPECT_EQ(log.text().find("process.capabilities.ambient"), std::string::npos);  // only with --debug
 }
 
 }  // namespace

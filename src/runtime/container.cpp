@@ -53,7 +53,8 @@ std::string_view to_string(Status status) {
     return "stopped";
 }
 
-Container::Container(Settings settings, StateRecord record) : settings_(std::move(settings)), record_(std::move(record)) {
+Container::Container(Settings settings, StateRecord record)
+    : settings_(std::move(settings)), record_(std::move(record)) {
     if (!record_.cgroupPaths.empty()) cgroup_ = sys::Cgroup::open(record_.cgroupPaths);
 }
 
@@ -136,7 +137,8 @@ void Container::start(Created* created) {
             throw make_error(ErrorKind::conflict, "cannot start a container that is {}", to_string(now));
         std::optional<UniqueFd> connection = connect_to_start(open_state_dir().get());
         if (!connection)
-            throw Error(ErrorKind::conflict, "cannot start a container whose first process has ended or was started");
+            throw Error(ErrorKind::conflict,
+                        "cannot start a container whose first process has ended or was started");
         sync = std::move(*connection);
     }
     if (config().hooks && !config().hooks->startContainer.empty()) {
@@ -180,7 +182,8 @@ void Container::kill(int signal, bool all) {
     Status now = status();
     if (now == Status::stopped && !(all && cgroup_ && !cgroup_->empty()))
         throw make_error(ErrorKind::conflict, "container not running: {}", record_.id);
-    if (now == Status::creating) throw make_error(ErrorKind::conflict, "container is being created: {}", record_.id);
+    if (now == Status::creating)
+        throw make_error(ErrorKind::conflict, "container is being created: {}", record_.id);
     bool own_pid_namespace = false;
     for (const spec::Namespace& item : config().linux_->namespaces)
         own_pid_namespace = own_pid_namespace || (item.type == spec::NamespaceType::pid && item.path.empty());
@@ -214,8 +217,8 @@ void Container::remove_cgroup() {
         cgroup_->remove();
         return;
     }
-    // Half-made: the paths were recorded before it was certain that they are ours alone, so nothing in there is killed.
-    // What was cloned dies with the process that made it.
+    // Half-made: the paths were recorded before it was certain that they are ours alone, so nothing in there
+    // is killed. What was cloned dies with the process that made it.
     try {
         cgroup_->remove();
     } catch (const Error& error) {
@@ -226,19 +229,21 @@ void Container::remove_cgroup() {
 void Container::remove(bool force) {
     Status now = status();
     if (now != Status::stopped && now != Status::created && !force)
-        throw make_error(ErrorKind::conflict, "cannot delete container {} that is not stopped: {}", record_.id,
-                         to_string(now));
+        throw make_error(ErrorKind::conflict, "cannot delete container {} that is not stopped: {}",
+                         record_.id, to_string(now));
     if (record_.pid != 0) {
         std::optional<UniqueFd> pidfd = sys::open_pidfd(record_.pid);
         if (pidfd && init_alive()) {
             sys::send_signal(pidfd->get(), SIGKILL);
             if (now == Status::paused) cgroup_->thaw();
             if (!wait_readable(pidfd->get(), kExitTimeout))
-                throw make_error(ErrorKind::unavailable, "process {} of container {} doesn't end", record_.pid, record_.id);
+                throw make_error(ErrorKind::unavailable, "process {} of container {} doesn't end",
+                                 record_.pid, record_.id);
         }
     }
     remove_cgroup();
-    if (!record_.rdtGroup.empty()) remove_intel_rdt({record_.rdtGroup, record_.rdtOwned, record_.rdtMonitoring});
+    if (!record_.rdtGroup.empty())
+        remove_intel_rdt({record_.rdtGroup, record_.rdtOwned, record_.rdtMonitoring});
     std::vector<spec::Hook> poststop;
     spec::State last;
     try {
@@ -277,9 +282,13 @@ void Container::update(const spec::Resources& resources) {
     update_resources(need_cgroup("update"), resources);
 }
 
-Stats Container::stats() const { return sample_stats(need_cgroup("stats")); }
+Stats Container::stats() const {
+    return sample_stats(need_cgroup("stats"));
+}
 
-std::vector<pid_t> Container::processes() const { return need_cgroup("ps").processes(); }
+std::vector<pid_t> Container::processes() const {
+    return need_cgroup("ps").processes();
+}
 
 std::optional<int> exec_exit_code(const Error& error) {
     const ExecError* failed = dynamic_cast<const ExecError*>(&error);

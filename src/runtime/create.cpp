@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Container::create. What is made, in this order, so that each thing is recorded before it exists and undone if a later
-// step fails: state directory → cgroup → process (with everything that dies with it) → hooks.
+// Container::create. What is made, in this order, so that each thing is recorded before it exists and undone
+// if a later step fails: state directory → cgroup → process (with everything that dies with it) → hooks.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -57,7 +57,8 @@ class Creation {
                                                     : options_.config_text;
         config_ = with_context("config.json", [&] { return spec::decode_config(config_text_); });
         if (!config_.linux_) config_.linux_.emplace();
-        validate(config_, {.bundle = options_.bundle, .root_is_given = options_.rootfs.has_value(),
+        validate(config_, {.bundle = options_.bundle,
+                           .root_is_given = options_.rootfs.has_value(),
                            .rootless = !can_administer()});
         record_.id = options_.id;
         record_.bundle = options_.bundle;
@@ -70,7 +71,8 @@ class Creation {
             throw Error(ErrorKind::invalid_argument,
                         "process.terminal: cannot allocate tty if nobody takes it, give --console-socket");
         if (!terminal && !options_.console_socket.empty())
-            throw Error(ErrorKind::invalid_argument, "a console socket was given, but process.terminal is false");
+            throw Error(ErrorKind::invalid_argument,
+                        "a console socket was given, but process.terminal is false");
     }
 
     void make_cgroup() {
@@ -117,7 +119,8 @@ class Creation {
         rootfs_.no_pivot = options_.no_pivot;
         rootfs_.selinux = selinux_enabled();
         if (options_.rootfs) {
-            created_.rootfs_mount = with_context("root file system", [&] { return make_rootfs_mount(*options_.rootfs); });
+            created_.rootfs_mount =
+                with_context("root file system", [&] { return make_rootfs_mount(*options_.rootfs); });
             rootfs_.rootfs_mount = created_.rootfs_mount.get();
         }
         if (!options_.console_socket.empty())
@@ -145,13 +148,14 @@ class Creation {
 
     /// The agent is needed only at `start`; that it isn't there is better said now.
     static void check_socket(const std::string& path) {
-        struct stat found {};
+        struct stat found{};
         sys::check(::stat(path.c_str(), &found), path);
         if (!S_ISSOCK(found.st_mode)) throw make_error(ErrorKind::invalid_argument, "{} is no socket", path);
     }
 
     /// What clone3 can create at once, it does. The rest depends on an order:
-    /// - a pid namespace takes in only children, and a user namespace must be joined before the others are created in
+    /// - a pid namespace takes in only children, and a user namespace must be joined before the others are
+    /// created in
     ///   it: then an intermediate process joins and clones (Plan::stage);
     /// - a new time namespace gets its offsets before anyone is in it: the same;
     /// - a cgroup namespace shows as its root the cgroup that one is in: after joining that.
@@ -164,13 +168,15 @@ class Creation {
         for (const spec::Namespace& item : config_.linux_->namespaces) joins = joins || !item.path.empty();
         bool new_user = is_new(NamespaceType::user);
         bool staged_time = is_new(NamespaceType::time) && host_root_;
-        bool staged = is_joined(NamespaceType::pid) || is_joined(NamespaceType::user) || staged_time || (new_user && joins);
+        bool staged = is_joined(NamespaceType::pid) || is_joined(NamespaceType::user) || staged_time ||
+                      (new_user && joins);
 
         builder_.add(launch::SetUmask{0}, "umask");
         plan_cgroup_join();
         if (staged) {
-            // Before anything is joined: whoever is in there could trace what joins, and read the host through it. Only
-            // where the mappings are written without root's rights must /proc/PID stay ours until then.
+            // Before anything is joined: whoever is in there could trace what joins, and read the host
+            // through it. Only where the mappings are written without root's rights must /proc/PID stay ours
+            // until then.
             if (host_root_ || !new_user) builder_.add_stage(launch::HideFromPtrace{}, "prctl");
             builder_.add_stage(launch::OpenProc{}, "/proc");
             plan_joins(true);
@@ -182,16 +188,17 @@ class Creation {
         } else if (is_joined(NamespaceType::user)) {
             builder_.add(launch::BecomeRoot{}, "linux.namespaces");
         }
-        // In namespaces that are all new nobody is there to look; without root's rights our own /proc/PID would be closed
-        // to us, too.
-        if (host_root_ || !new_user || is_joined(NamespaceType::pid)) builder_.add(launch::HideFromPtrace{}, "prctl");
+        // In namespaces that are all new nobody is there to look; without root's rights our own /proc/PID
+        // would be closed to us, too.
+        if (host_root_ || !new_user || is_joined(NamespaceType::pid))
+            builder_.add(launch::HideFromPtrace{}, "prctl");
         builder_.add(launch::OpenProc{}, "/proc");
         if (!staged) plan_joins(false);
         if (is_new(NamespaceType::time) && !staged) plan_time_namespace(false);
-        if (is_new(NamespaceType::cgroup)) builder_.add(launch::Unshare{CLONE_NEWCGROUP}, "a new cgroup namespace");
+        if (is_new(NamespaceType::cgroup))
+            builder_.add(launch::Unshare{CLONE_NEWCGROUP}, "a new cgroup namespace");
         builder_.add(launch::NewSession{}, "setsid");
-        if (!options_.no_new_keyring)
-            builder_.add(launch::NewSessionKeyring{}, "a new session keyring");
+        if (!options_.no_new_keyring) builder_.add(launch::NewSessionKeyring{}, "a new session keyring");
         plan_identity();
     }
 
@@ -205,15 +212,15 @@ class Creation {
     }
 
     void plan_joins(bool staged) {
-        // With root's rights the user namespace comes last: others may belong to the host's. Without them it comes
-        // first, since it is what gives the right to join.
+        // With root's rights the user namespace comes last: others may belong to the host's. Without them it
+        // comes first, since it is what gives the right to join.
         auto add = [&](size_t index) {
             const spec::Namespace& item = config_.linux_->namespaces[index];
             if (item.path.empty()) return;
             launch::JoinNamespace join{builder_.keep(open_namespace(item, index)), clone_flag(item.type)};
             std::string label = fmt::format("linux.namespaces[{}].path ({})", index, item.path);
-            // A cgroup namespace only after the cgroup: with nsdelegate the kernel hides the one from whoever is in the
-            // other, CLONE_INTO_CGROUP then fails.
+            // A cgroup namespace only after the cgroup: with nsdelegate the kernel hides the one from whoever
+            // is in the other, CLONE_INTO_CGROUP then fails.
             bool before_clone = staged && item.type != NamespaceType::cgroup;
             before_clone ? builder_.add_stage(join, label) : builder_.add(join, label);
         };
@@ -235,12 +242,14 @@ class Creation {
         std::string text;
         for (const auto& [clock, offset] : config_.linux_->timeOffsets)
             text += fmt::format("{} {} {}\n", clock, offset.secs, offset.nanosecs);
-        if (!text.empty()) add(launch::WriteProc{"self/timens_offsets", builder_.keep(text), text.size(), false});
+        if (!text.empty())
+            add(launch::WriteProc{"self/timens_offsets", builder_.keep(text), text.size(), false});
     }
 
     void plan_identity() {
         if (!config_.hostname.empty())
-            builder_.add(launch::SetHostname{builder_.keep(config_.hostname), config_.hostname.size()}, "hostname");
+            builder_.add(launch::SetHostname{builder_.keep(config_.hostname), config_.hostname.size()},
+                         "hostname");
         if (!config_.domainname.empty())
             builder_.add(launch::SetDomainname{builder_.keep(config_.domainname), config_.domainname.size()},
                          "domainname");
@@ -307,7 +316,8 @@ class Creation {
         // A joined namespace is opened by its own path: the process may not have joined yet.
         const spec::Namespace* network = find(NamespaceType::network);
         bool joined = network != nullptr && !network->path.empty();
-        UniqueFd target = sys::open_file(joined ? network->path : fmt::format("/proc/{}/ns/net", pid), O_RDONLY);
+        UniqueFd target =
+            sys::open_file(joined ? network->path : fmt::format("/proc/{}/ns/net", pid), O_RDONLY);
         for (const auto& [name, device] : config_.linux_->netDevices)
             with_context([&] { return "linux.netDevices." + name; },
                          [&] { sys::move_device(name, target.get(), device.name); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Container::exec: one more process in a container that runs, which may be hostile by now. An intermediate process
-// joins all of the init process's namespaces with one setns(2) on its pidfd and clones the new one.
+// Container::exec: one more process in a container that runs, which may be hostile by now. An intermediate
+// process joins all of the init process's namespaces with one setns(2) on its pidfd and clones the new one.
 #include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
@@ -33,7 +33,8 @@ void plan_exec(PlanBuilder& builder, const Container& container, const ExecOptio
     int namespaces = differing_namespaces(pid);
     UniqueFd root = sys::open_file(fmt::format("/proc/{}/root", pid), O_PATH | O_DIRECTORY);
 
-    // From the first moment in its namespaces the container could look at us, and we still hold the host's descriptors.
+    // From the first moment in its namespaces the container could look at us, and we still hold the host's
+    // descriptors.
     builder.add_stage(launch::HideFromPtrace{}, "prctl");
     builder.add_stage(launch::OpenProc{}, "/proc");
     int cgroup_namespace = namespaces & CLONE_NEWCGROUP;
@@ -51,13 +52,16 @@ void plan_exec(PlanBuilder& builder, const Container& container, const ExecOptio
         for (UniqueFd& fd : cgroup.join_fds(!clone_into))
             builder.add(launch::JoinCgroup{builder.keep(std::move(fd))}, "joining the cgroup");
     }
-    // After the cgroup: with nsdelegate the kernel hides it from whoever is in the namespace (CLONE_INTO_CGROUP).
+    // After the cgroup: with nsdelegate the kernel hides it from whoever is in the namespace
+    // (CLONE_INTO_CGROUP).
     if (cgroup_namespace != 0) {
         UniqueFd fd = sys::open_file(fmt::format("/proc/{}/ns/cgroup", pid), O_RDONLY);
-        builder.add(launch::JoinNamespace{builder.keep(std::move(fd)), CLONE_NEWCGROUP}, "joining the cgroup namespace");
+        builder.add(launch::JoinNamespace{builder.keep(std::move(fd)), CLONE_NEWCGROUP},
+                    "joining the cgroup namespace");
     }
     bool in_user_namespace = (namespaces & CLONE_NEWUSER) != 0 || !is_host_root();
-    if ((namespaces & CLONE_NEWUSER) != 0) builder.add(launch::BecomeRoot{}, "the container's user namespace");
+    if ((namespaces & CLONE_NEWUSER) != 0)
+        builder.add(launch::BecomeRoot{}, "the container's user namespace");
     builder.add(launch::NewSession{}, "setsid");
     if (!container.keeps_keyring()) builder.add(launch::NewSessionKeyring{}, "a session keyring");
     builder.add(launch::ChangeRoot{builder.keep(std::move(root))}, "the container's root file system");
@@ -65,7 +69,9 @@ void plan_exec(PlanBuilder& builder, const Container& container, const ExecOptio
     const spec::Process& process = options.process;
     if (process.terminal) {
         launch::OpenConsole console{};
-        console.socket = options.console_socket.empty() ? -1 : builder.keep(connect_console_socket(options.console_socket));
+        console.socket = options.console_socket.empty()
+                             ? -1
+                             : builder.keep(connect_console_socket(options.console_socket));
         if (process.consoleSize) {
             console.rows = static_cast<uint16_t>(process.consoleSize->height);
             console.columns = static_cast<uint16_t>(process.consoleSize->width);
@@ -102,23 +108,27 @@ Executed Container::exec(const ExecOptions& given) {
     validate_process(options.process);
     bool terminal = options.process.terminal;
     if (terminal && options.console_socket.empty() && !options.keep_console)
-        throw Error(ErrorKind::invalid_argument, "cannot allocate tty if nobody takes it, give --console-socket");
+        throw Error(ErrorKind::invalid_argument,
+                    "cannot allocate tty if nobody takes it, give --console-socket");
     switch (Status now = status(); now) {
         case Status::stopped:
         case Status::creating:
             throw make_error(ErrorKind::conflict, "cannot exec in a container that is {}", to_string(now));
         case Status::paused:
             if (!options.ignore_paused)
-                throw Error(ErrorKind::conflict, "cannot exec in a paused container (use --ignore-paused to override)");
+                throw Error(ErrorKind::conflict,
+                            "cannot exec in a paused container (use --ignore-paused to override)");
             break;
         case Status::created:
         case Status::running: break;
     }
     std::optional<UniqueFd> init = sys::open_pidfd(record_.pid);
-    if (!init || !init_alive()) throw Error(ErrorKind::conflict, "cannot exec in a container that is stopped");
+    if (!init || !init_alive())
+        throw Error(ErrorKind::conflict, "cannot exec in a container that is stopped");
 
     std::optional<CompiledFilter> filter;
-    if (config().linux_->seccomp) filter = SeccompCache(settings_.root + "/@seccomp").get(*config().linux_->seccomp);
+    if (config().linux_->seccomp)
+        filter = SeccompCache(settings_.root + "/@seccomp").get(*config().linux_->seccomp);
     PlanBuilder builder;
     plan_exec(builder, *this, options, std::move(*init), filter ? &*filter : nullptr);
     // What was opened by the number of the process is its own only if it is still there.
@@ -127,7 +137,8 @@ Executed Container::exec(const ExecOptions& given) {
     Launcher launcher(builder, options.setup_timeout);
     pid_t pid = launcher.process().pid();
     write_oom_score(pid, options.process);
-    if ((config().linux_->uidMappings.empty() == false) && is_host_root()) raise_rlimits(pid, options.process);
+    if ((config().linux_->uidMappings.empty() == false) && is_host_root())
+        raise_rlimits(pid, options.process);
     launcher.expect(launch::Phase::ready);
     UniqueFd master = launcher.take_descriptor();
     if (!options.pid_file.empty()) write_pid_file(options.pid_file, pid);
@@ -138,33 +149,36 @@ Executed Container::exec(const ExecOptions& given) {
     return {std::move(launcher.process()), std::move(master)};
 }
 
-/// They are the image's programs (their path is resolved in the container), so they run as its own process would: same
-/// user, capabilities, labels, filter and cgroup.
+/// They are the image's programs (their path is resolved in the container), so they run as its own process
+/// would: same user, capabilities, labels, filter and cgroup.
 void Container::run_start_container_hooks() {
     spec::State hook_state = state();
     hook_state.status = "created";
     const std::vector<spec::Hook>& hooks = config().hooks->startContainer;
     for (size_t i = 0; i < hooks.size(); ++i) {
         const spec::Hook& hook = hooks[i];
-        with_context([&] { return fmt::format("hooks.startContainer[{}] ({})", i, hook.path); }, [&] {
-            ExecOptions options;
-            options.program = hook.path;
-            options.process = *config().process;
-            options.process.terminal = false;
-            options.process.args = hook.args.empty() ? std::vector{hook.path} : hook.args;
-            options.process.env = hook.env;
-            options.process.cwd = "/";
-            UniqueFd input = sys::memory_file("state", spec::encode_state(hook_state));
-            UniqueFd output = sys::memory_file("output", "");
-            sys::check(::fcntl(output.get(), F_SETFL, O_APPEND), "fcntl");
-            options.stdio = {input.get(), output.get(), output.get()};
-            Executed executed = exec(options);
-            auto limit = hook.timeout ? std::chrono::seconds(*hook.timeout) : std::chrono::hours(24 * 365);
-            std::optional<sys::ExitStatus> status = executed.process.wait_for(limit);
-            if (!status) throw make_error(ErrorKind::unavailable, "timed out after {} s", *hook.timeout);
-            sys::check(::lseek(output.get(), 0, SEEK_SET), "lseek");
-            check_hook_status(*status, sys::read_all(output.get(), "the hook's output"));
-        });
+        with_context([&] { return fmt::format("hooks.startContainer[{}] ({})", i, hook.path); },
+                     [&] {
+                         ExecOptions options;
+                         options.program = hook.path;
+                         options.process = *config().process;
+                         options.process.terminal = false;
+                         options.process.args = hook.args.empty() ? std::vector{hook.path} : hook.args;
+                         options.process.env = hook.env;
+                         options.process.cwd = "/";
+                         UniqueFd input = sys::memory_file("state", spec::encode_state(hook_state));
+                         UniqueFd output = sys::memory_file("output", "");
+                         sys::check(::fcntl(output.get(), F_SETFL, O_APPEND), "fcntl");
+                         options.stdio = {input.get(), output.get(), output.get()};
+                         Executed executed = exec(options);
+                         auto limit = hook.timeout ? std::chrono::seconds(*hook.timeout)
+                                                   : std::chrono::hours(24 * 365);
+                         std::optional<sys::ExitStatus> status = executed.process.wait_for(limit);
+                         if (!status)
+                             throw make_error(ErrorKind::unavailable, "timed out after {} s", *hook.timeout);
+                         sys::check(::lseek(output.get(), 0, SEEK_SET), "lseek");
+                         check_hook_status(*status, sys::read_all(output.get(), "the hook's output"));
+                     });
     }
 }
 

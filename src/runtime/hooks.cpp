@@ -31,7 +31,8 @@ void run_hook(const spec::Hook& hook, const spec::State& state, pid_t target) {
         bool become_root = (flags & CLONE_NEWUSER) != 0;
         options.fork_again = (flags & CLONE_NEWPID) != 0;
         options.before_exec = [fd = init.get(), flags, become_root] {
-            // Until exec we are the runtime, with its memory and descriptors: nothing for the container's eyes.
+            // Until exec we are the runtime, with its memory and descriptors: nothing for the container's
+            // eyes.
             if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return errno;
             if (flags != 0 && ::setns(fd, flags) < 0) return errno;
             if (become_root && (::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0)) return errno;
@@ -61,7 +62,8 @@ void check_hook_status(const sys::ExitStatus& status, std::string_view output) {
 void run_hooks(const std::vector<spec::Hook>& hooks, std::string_view name, const spec::State& state,
                pid_t target) {
     for (size_t i = 0; i < hooks.size(); ++i)
-        with_context([&] { return hook_name(name, i, hooks[i]); }, [&] { run_hook(hooks[i], state, target); });
+        with_context([&] { return hook_name(name, i, hooks[i]); },
+                     [&] { run_hook(hooks[i], state, target); });
 }
 
 void run_hooks_leniently(const std::vector<spec::Hook>& hooks, std::string_view name,

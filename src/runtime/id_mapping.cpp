@@ -61,7 +61,9 @@ void write_map(const char* file, const char* tool, pid_t pid, const std::vector<
 
 }  // namespace
 
-bool can_administer() { return have_capability(CAP_SYS_ADMIN); }
+bool can_administer() {
+    return have_capability(CAP_SYS_ADMIN);
+}
 
 bool is_host_root() {
     if (!can_administer()) return false;
@@ -80,8 +82,10 @@ bool write_mappings(pid_t pid, const IdMappings& mappings) {
         setgroups = false;
     }
     if (!direct_uid && only_self(mappings.uid, ::geteuid())) direct_uid = true;
-    with_context("linux.gidMappings", [&] { write_map("gid_map", "newgidmap", pid, mappings.gid, direct_gid); });
-    with_context("linux.uidMappings", [&] { write_map("uid_map", "newuidmap", pid, mappings.uid, direct_uid); });
+    with_context("linux.gidMappings",
+                 [&] { write_map("gid_map", "newgidmap", pid, mappings.gid, direct_gid); });
+    with_context("linux.uidMappings",
+                 [&] { write_map("uid_map", "newuidmap", pid, mappings.uid, direct_uid); });
     return setgroups;
 }
 
@@ -95,7 +99,8 @@ int MappingNamespaces::get(const IdMappings& mappings) {
     args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
     args.exit_signal = SIGCHLD;
     long pid = launch::clone_process(args);
-    if (pid < 0) throw errno_error(static_cast<int>(-pid), "clone3 of a user namespace for an idmapped mount");
+    if (pid < 0)
+        throw errno_error(static_cast<int>(-pid), "clone3 of a user namespace for an idmapped mount");
     if (pid == 0) {
         launch::call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         while (launch::call(SYS_getppid) != 1) launch::call(SYS_pause);

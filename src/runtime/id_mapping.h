@@ -18,9 +18,9 @@ struct IdMappings {
     bool operator==(const IdMappings&) const = default;
 };
 
-/// Gives the new user namespace of `pid` its mappings: directly with the rights for it, else by newuidmap(1) and
-/// newgidmap(1), or for the one mapping of the caller's own ids directly again, after setgroups has been denied.
-/// Returns whether setgroups(2) can be used in it.
+/// Gives the new user namespace of `pid` its mappings: directly with the rights for it, else by newuidmap(1)
+/// and newgidmap(1), or for the one mapping of the caller's own ids directly again, after setgroups has been
+/// denied. Returns whether setgroups(2) can be used in it.
 bool write_mappings(pid_t pid, const IdMappings& mappings);
 
 /// User namespaces that exist only as descriptors, for idmapped mounts. Equal mappings share one.
@@ -32,7 +32,8 @@ class MappingNamespaces {
     std::vector<std::pair<IdMappings, UniqueFd>> made_;
 };
 
-/// Whether this process has CAP_SYS_ADMIN in the user namespace that it is in: it can make namespaces and mounts.
+/// Whether this process has CAP_SYS_ADMIN in the user namespace that it is in: it can make namespaces and
+/// mounts.
 bool can_administer();
 
 /// Whether this process is in the initial user namespace with root's rights there (CAP_SYS_ADMIN).

@@ -23,9 +23,12 @@ struct Kind {
     const char* words;
 };
 constexpr Kind kKinds[] = {
-    {NamespaceType::mount, CLONE_NEWNS, "mnt", "mount"},      {NamespaceType::pid, CLONE_NEWPID, "pid", "pid"},
-    {NamespaceType::network, CLONE_NEWNET, "net", "network"}, {NamespaceType::uts, CLONE_NEWUTS, "uts", "uts"},
-    {NamespaceType::ipc, CLONE_NEWIPC, "ipc", "ipc"},         {NamespaceType::user, CLONE_NEWUSER, "user", "user"},
+    {NamespaceType::mount, CLONE_NEWNS, "mnt", "mount"},
+    {NamespaceType::pid, CLONE_NEWPID, "pid", "pid"},
+    {NamespaceType::network, CLONE_NEWNET, "net", "network"},
+    {NamespaceType::uts, CLONE_NEWUTS, "uts", "uts"},
+    {NamespaceType::ipc, CLONE_NEWIPC, "ipc", "ipc"},
+    {NamespaceType::user, CLONE_NEWUSER, "user", "user"},
     {NamespaceType::cgroup, CLONE_NEWCGROUP, "cgroup", "cgroup"},
     {NamespaceType::time, CLONE_NEWTIME, "time", "time"},
 };
@@ -38,15 +41,19 @@ const Kind& kind_of(NamespaceType type) {
 
 }  // namespace
 
-int clone_flag(NamespaceType type) { return kind_of(type).flag; }
-const char* proc_name(NamespaceType type) { return kind_of(type).name; }
+int clone_flag(NamespaceType type) {
+    return kind_of(type).flag;
+}
+const char* proc_name(NamespaceType type) {
+    return kind_of(type).name;
+}
 
 int differing_namespaces(pid_t pid) {
     UniqueFd theirs = sys::open_file(fmt::format("/proc/{}/ns", pid), O_RDONLY | O_DIRECTORY);
     UniqueFd ours = sys::open_file("/proc/self/ns", O_RDONLY | O_DIRECTORY);
     int flags = 0;
     for (const Kind& kind : kKinds) {
-        struct stat their_stat {}, our_stat {};
+        struct stat their_stat{}, our_stat{};
         if (::fstatat(ours.get(), kind.name, &our_stat, 0) < 0) continue;  // the kernel lacks this kind
         sys::check(::fstatat(theirs.get(), kind.name, &their_stat, 0),
                    [&] { return fmt::format("stat /proc/{}/ns/{}", pid, kind.name); });
@@ -66,8 +73,8 @@ UniqueFd open_namespace(const spec::Namespace& item, size_t index) {
         const char* found = "other";
         for (const Kind& kind : kKinds)
             if (kind.flag == type) found = kind.words;
-        throw make_error(ErrorKind::invalid_argument, "{} is a {} namespace, not a {} namespace", item.path, found,
-                         wanted.words);
+        throw make_error(ErrorKind::invalid_argument, "{} is a {} namespace, not a {} namespace", item.path,
+                         found, wanted.words);
     });
 }
 

@@ -23,8 +23,9 @@ namespace {
 [[noreturn]] void fail_ended(const sys::ExitStatus& status) {
     std::string how = status.signal != 0 ? fmt::format("was killed by signal {}", status.signal)
                                          : fmt::format("exited with status {}", status.code);
-    throw Error(ErrorKind::internal, fmt::format("the container's first process {} before it was set up{}", how,
-                                                 status.signal == SIGKILL ? " (is the memory limit too low?)" : ""));
+    throw Error(ErrorKind::internal,
+                fmt::format("the container's first process {} before it was set up{}", how,
+                            status.signal == SIGKILL ? " (is the memory limit too low?)" : ""));
 }
 
 }  // namespace
@@ -37,11 +38,12 @@ void await_execution(int sync, const PlanBuilder& builder,
     }
 }
 
-void pass_listener(pid_t pid, const launch::Report& report, const spec::Seccomp& seccomp, const spec::State& state) {
+void pass_listener(pid_t pid, const launch::Report& report, const spec::Seccomp& seccomp,
+                   const spec::State& state) {
     std::optional<UniqueFd> pidfd = sys::open_pidfd(pid);
     if (!pidfd) throw Error(ErrorKind::internal, "the container's first process is gone");
-    // It must not make a system call of its own by now, each could be stopped by the filter; so it cannot tell when the
-    // listener is there.
+    // It must not make a system call of its own by now, each could be stopped by the filter; so it cannot
+    // tell when the listener is there.
     constexpr std::chrono::seconds kTimeout(10);
     auto deadline = std::chrono::steady_clock::now() + kTimeout;
     UniqueFd listener;
@@ -58,7 +60,8 @@ void pass_listener(pid_t pid, const launch::Report& report, const spec::Seccomp&
                           make_container_process_state(state, pid, seccomp.listenerMetadata));
     uint32_t fetched = 1;
     iovec from{&fetched, sizeof fetched}, to{reinterpret_cast<void*>(report.address), sizeof fetched};
-    sys::check(::process_vm_writev(pid, &from, 1, &to, 1, 0), "linux.seccomp: answering the container's first process");
+    sys::check(::process_vm_writev(pid, &from, 1, &to, 1, 0),
+               "linux.seccomp: answering the container's first process");
 }
 
 std::optional<launch::Report> receive_report(int sync, UniqueFd* descriptor) {
@@ -74,9 +77,11 @@ std::optional<launch::Report> receive_report(int sync, UniqueFd* descriptor) {
     if (got < 0 && errno == ECONNRESET)  // with an answer of ours unread
         throw Error(ErrorKind::internal, "the container's first process has ended");
     if (got < 0 && errno == EAGAIN)
-        throw Error(ErrorKind::unavailable, "the new process was not set up in time (does the container hold it up?)");
+        throw Error(ErrorKind::unavailable,
+                    "the new process was not set up in time (does the container hold it up?)");
     sys::check(got, "reading from the container's first process");
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
         UniqueFd fd;
         int number = -1;
@@ -89,7 +94,8 @@ std::optional<launch::Report> receive_report(int sync, UniqueFd* descriptor) {
     return report;
 }
 
-Launcher::Launcher(PlanBuilder& builder, std::optional<std::chrono::milliseconds> timeout) : builder_(builder) {
+Launcher::Launcher(PlanBuilder& builder, std::optional<std::chrono::milliseconds> timeout)
+    : builder_(builder) {
     const launch::Plan& plan = builder.finish();
     int ends[2];
     sys::check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair");
@@ -145,8 +151,9 @@ void Launcher::expect(launch::Phase phase) {
     std::optional<launch::Report> report = next();
     if (!report) fail_ended(process_.wait());
     if (report->kind != launch::Report::Kind::reached || report->value != static_cast<int32_t>(phase))
-        throw Error(ErrorKind::internal, fmt::format("an unexpected report {} from the container's first process",
-                                                     static_cast<int>(report->kind)));
+        throw Error(ErrorKind::internal,
+                    fmt::format("an unexpected report {} from the container's first process",
+                                static_cast<int>(report->kind)));
 }
 
 std::optional<launch::Report> Launcher::next() {

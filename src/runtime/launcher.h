@@ -12,15 +12,15 @@
 
 namespace berth::runtime {
 
-/// The parent's side of a launch (the child's, and the talk between the two: launch/child.h). Until release() the
-/// destructor kills the child.
+/// The parent's side of a launch (the child's, and the talk between the two: launch/child.h). Until release()
+/// the destructor kills the child.
 class Launcher {
   public:
     /// Clones. `builder` must outlive the launcher. `timeout`: the longest wait for a report.
     explicit Launcher(PlanBuilder& builder, std::optional<std::chrono::milliseconds> timeout = std::nullopt);
 
-    /// Waits until the child says something: the phase that it reached, or its seccomp listener. A failure is thrown
-    /// with the builder's words. Nothing: the program was executed.
+    /// Waits until the child says something: the phase that it reached, or its seccomp listener. A failure is
+    /// thrown with the builder's words. Nothing: the program was executed.
     std::optional<launch::Report> next();
     /// Waits for the child to reach `phase`; throws also when it ended before.
     void expect(launch::Phase phase);
@@ -42,14 +42,15 @@ class Launcher {
     UniqueFd received_;
 };
 
-/// After `go`: returns when the program runs (the child's end of `sync` closes by itself at execve), throws with the
-/// words of `builder` if it doesn't.
+/// After `go`: returns when the program runs (the child's end of `sync` closes by itself at execve), throws
+/// with the words of `builder` if it doesn't.
 void await_execution(int sync, const PlanBuilder& builder,
                      const std::function<void(const launch::Report&)>& on_listener);
 
 /// Fetches the seccomp listener that `report` announces out of process `pid`, hands it to the agent at
 /// linux.seccomp.listenerPath, and lets the process go on.
-void pass_listener(pid_t pid, const launch::Report& report, const spec::Seccomp& seccomp, const spec::State& state);
+void pass_listener(pid_t pid, const launch::Report& report, const spec::Seccomp& seccomp,
+                   const spec::State& state);
 
 /// Reads one report from a sync socket. Nothing at end of file.
 std::optional<launch::Report> receive_report(int sync, UniqueFd* descriptor = nullptr);

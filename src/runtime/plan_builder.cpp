@@ -28,7 +28,8 @@ std::string_view step_text(Step step) {
         case Step::copy_up: return "copying the content up";
         case Step::proc_safety: return "refused, since it would cover a part of /proc";
         case Step::not_procfs: return "refused, since it is not procfs";
-        case Step::not_devpts: return "refused, since /dev/pts/ptmx of the container is no pseudo terminal multiplexer";
+        case Step::not_devpts:
+            return "refused, since /dev/pts/ptmx of the container is no pseudo terminal multiplexer";
         case Step::not_the_device: return "refused, since something else than this device is there";
         case Step::outside_root: return "refused, since it lies outside of the container";
         case Step::not_a_folder: return "the destination is not a directory";
@@ -50,7 +51,8 @@ std::string_view step_text(Step step) {
     std::string name = quote(program);
     bool by_path = program.find('/') != std::string::npos;
     if (code == ENOENT && report.step == Step::execute)
-        throw ExecError(fmt::format("exec {}: no such file or directory (is its interpreter there?)", name), code, 127);
+        throw ExecError(fmt::format("exec {}: no such file or directory (is its interpreter there?)", name),
+                        code, 127);
     if (code == ENOENT && !by_path)
         throw ExecError(fmt::format("exec: {}: executable file not found in $PATH", name), code, 127);
     if (code == ENOENT || code == ENOTDIR)
@@ -107,7 +109,8 @@ void PlanBuilder::fail(const launch::Report& report) const {
     if (report.value >= 0 && static_cast<size_t>(report.value) < labels.size())
         message = labels[static_cast<size_t>(report.value)];
     else
-        message = report.value == launch::kCloneIndex ? "cloning the container's first process" : "container process";
+        message = report.value == launch::kCloneIndex ? "cloning the container's first process"
+                                                      : "container process";
     if (std::string_view step = step_text(report.step); !step.empty()) message += fmt::format(": {}", step);
     if (report.detail[0] != '\0') message += fmt::format(" \"{}\"", report.detail);
     throw errno_error(report.error, message);

@@ -23,7 +23,8 @@ class ExecError : public Error {
     int exit_code_;
 };
 
-/// Collects the operations of a launch::Plan, keeps alive what they point to, and knows for each what it was made from
+/// Collects the operations of a launch::Plan, keeps alive what they point to, and knows for each what it was
+/// made from
 /// ("mounts[3] (/proc)"), so that a failure in the child becomes a message about config.json.
 class PlanBuilder {
   public:
@@ -45,7 +46,8 @@ class PlanBuilder {
         return kept->data();
     }
 
-    /// The program (`path`, or if that is empty args[0]) and its environment. Adds a slot for HOME where it has none.
+    /// The program (`path`, or if that is empty args[0]) and its environment. Adds a slot for HOME where it
+    /// has none.
     void set_program(const std::vector<std::string>& args, const std::vector<std::string>& env,
                      const std::string& path = {});
 

@@ -66,8 +66,10 @@ TEST(PlanBuilder, ProgramsFailAsScriptsExpect) {
                 Pair("exec: \"x\": executable file not found in $PATH", 127));
     EXPECT_THAT(program_failure("/x", Step::look_up_program, ENOENT),
                 Pair("exec: \"/x\": stat /x: no such file or directory", 127));
-    EXPECT_THAT(program_failure("/x", Step::look_up_program, EACCES), Pair("exec: \"/x\": permission denied", 126));
-    EXPECT_THAT(program_failure("/x", Step::look_up_program, EISDIR), Pair("exec: \"/x\": is a directory", 126));
+    EXPECT_THAT(program_failure("/x", Step::look_up_program, EACCES),
+                Pair("exec: \"/x\": permission denied", 126));
+    EXPECT_THAT(program_failure("/x", Step::look_up_program, EISDIR),
+                Pair("exec: \"/x\": is a directory", 126));
     EXPECT_THAT(program_failure("/x", Step::execute, ENOEXEC), Pair("exec: \"/x\": exec format error", 126));
     EXPECT_THAT(program_failure("/x", Step::execute, ENOENT), Pair(testing::HasSubstr("interpreter"), 127));
 }

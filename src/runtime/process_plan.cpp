@@ -32,11 +32,21 @@ std::optional<T> find_name(const Names<T> (&names)[N], std::string_view name) {
 }
 
 constexpr Names<int> kRlimits[] = {
-    {"RLIMIT_AS", RLIMIT_AS},           {"RLIMIT_CORE", RLIMIT_CORE},         {"RLIMIT_CPU", RLIMIT_CPU},
-    {"RLIMIT_DATA", RLIMIT_DATA},       {"RLIMIT_FSIZE", RLIMIT_FSIZE},       {"RLIMIT_LOCKS", RLIMIT_LOCKS},
-    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE}, {"RLIMIT_NICE", RLIMIT_NICE},
-    {"RLIMIT_NOFILE", RLIMIT_NOFILE},   {"RLIMIT_NPROC", RLIMIT_NPROC},       {"RLIMIT_RSS", RLIMIT_RSS},
-    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   {"RLIMIT_RTTIME", RLIMIT_RTTIME},     {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+    {"RLIMIT_AS", RLIMIT_AS},
+    {"RLIMIT_CORE", RLIMIT_CORE},
+    {"RLIMIT_CPU", RLIMIT_CPU},
+    {"RLIMIT_DATA", RLIMIT_DATA},
+    {"RLIMIT_FSIZE", RLIMIT_FSIZE},
+    {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK},
+    {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+    {"RLIMIT_NICE", RLIMIT_NICE},
+    {"RLIMIT_NOFILE", RLIMIT_NOFILE},
+    {"RLIMIT_NPROC", RLIMIT_NPROC},
+    {"RLIMIT_RSS", RLIMIT_RSS},
+    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},
+    {"RLIMIT_RTTIME", RLIMIT_RTTIME},
+    {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
     {"RLIMIT_STACK", RLIMIT_STACK},
 };
 constexpr Names<uint32_t> kPolicies[] = {
@@ -44,14 +54,21 @@ constexpr Names<uint32_t> kPolicies[] = {
     {"SCHED_ISO", 4},   {"SCHED_IDLE", 5}, {"SCHED_DEADLINE", 6},
 };
 constexpr Names<uint64_t> kSchedulerFlags[] = {
-    {"SCHED_FLAG_RESET_ON_FORK", 0x01}, {"SCHED_FLAG_RECLAIM", 0x02},        {"SCHED_FLAG_DL_OVERRUN", 0x04},
-    {"SCHED_FLAG_KEEP_POLICY", 0x08},   {"SCHED_FLAG_KEEP_PARAMS", 0x10},    {"SCHED_FLAG_UTIL_CLAMP_MIN", 0x20},
+    {"SCHED_FLAG_RESET_ON_FORK", 0x01},  {"SCHED_FLAG_RECLAIM", 0x02},
+    {"SCHED_FLAG_DL_OVERRUN", 0x04},     {"SCHED_FLAG_KEEP_POLICY", 0x08},
+    {"SCHED_FLAG_KEEP_PARAMS", 0x10},    {"SCHED_FLAG_UTIL_CLAMP_MIN", 0x20},
     {"SCHED_FLAG_UTIL_CLAMP_MAX", 0x40},
 };
-constexpr Names<int> kIoClasses[] = {{"IOPRIO_CLASS_RT", 1}, {"IOPRIO_CLASS_BE", 2}, {"IOPRIO_CLASS_IDLE", 3}};
+constexpr Names<int> kIoClasses[] = {
+    {"IOPRIO_CLASS_RT", 1}, {"IOPRIO_CLASS_BE", 2}, {"IOPRIO_CLASS_IDLE", 3}};
 constexpr Names<int> kMemoryModes[] = {
-    {"MPOL_DEFAULT", 0}, {"MPOL_PREFERRED", 1},      {"MPOL_BIND", 2},
-    {"MPOL_INTERLEAVE", 3}, {"MPOL_LOCAL", 4}, {"MPOL_PREFERRED_MANY", 5}, {"MPOL_WEIGHTED_INTERLEAVE", 6},
+    {"MPOL_DEFAULT", 0},
+    {"MPOL_PREFERRED", 1},
+    {"MPOL_BIND", 2},
+    {"MPOL_INTERLEAVE", 3},
+    {"MPOL_LOCAL", 4},
+    {"MPOL_PREFERRED_MANY", 5},
+    {"MPOL_WEIGHTED_INTERLEAVE", 6},
 };
 constexpr Names<int> kMemoryFlags[] = {
     {"MPOL_F_STATIC_NODES", 1 << 15}, {"MPOL_F_RELATIVE_NODES", 1 << 14}, {"MPOL_F_NUMA_BALANCING", 1 << 13}};
@@ -111,13 +128,15 @@ void plan_scheduling(PlanBuilder& builder, const spec::Process& process, const P
     if (const auto& scheduler = process.scheduler) {
         SchedAttr attr;
         attr.policy = find_name(kPolicies, scheduler->policy).value_or(0);
-        for (const std::string& flag : scheduler->flags) attr.flags |= find_name(kSchedulerFlags, flag).value_or(0);
+        for (const std::string& flag : scheduler->flags)
+            attr.flags |= find_name(kSchedulerFlags, flag).value_or(0);
         attr.nice = scheduler->nice;
         attr.priority = static_cast<uint32_t>(scheduler->priority);
         attr.runtime = scheduler->runtime;
         attr.deadline = scheduler->deadline;
         attr.period = scheduler->period;
-        if (!privileged) log::warning("process.scheduler: the host gives no CAP_SYS_NICE, it may be left out");
+        if (!privileged)
+            log::warning("process.scheduler: the host gives no CAP_SYS_NICE, it may be left out");
         builder.add(launch::SetScheduler{builder.keep(std::vector{attr}), !privileged}, "process.scheduler");
     }
     if (const auto& priority = process.ioPriority) {
@@ -125,8 +144,8 @@ void plan_scheduling(PlanBuilder& builder, const spec::Process& process, const P
         builder.add(launch::SetIoPriority{value}, "process.ioPriority");
     }
     if (context.exec && process.execCPUAffinity) {
-        // `initial` is for the runtime's own part of the way, `final` for the program: with one process that becomes
-        // the other the last one that is given counts.
+        // `initial` is for the runtime's own part of the way, `final` for the program: with one process that
+        // becomes the other the last one that is given counts.
         const spec::CpuAffinity& affinity = *process.execCPUAffinity;
         bool final_given = !affinity.final_.empty();
         const std::string& list = final_given ? affinity.final_ : affinity.initial;
@@ -143,7 +162,8 @@ void plan_credentials(PlanBuilder& builder, const spec::Process& process, const 
                       const ProcessContext& context) {
     // A new user namespace starts with every capability; else what we lack can't be given.
     uint64_t available = context.in_user_namespace ? kernel_capabilities() : own_bounding_set();
-    CapabilitySets sets = make_capability_sets(process.capabilities.value_or(spec::Capabilities{}), available);
+    CapabilitySets sets =
+        make_capability_sets(process.capabilities.value_or(spec::Capabilities{}), available);
     if ((sets.inheritable & ~sets.bounding) != 0) {
         log::warning("process.capabilities.inheritable: what is not in bounding is left out");
         sets.inheritable &= sets.bounding;
@@ -171,7 +191,8 @@ void plan_credentials(PlanBuilder& builder, const spec::Process& process, const 
     builder.add(credentials, "process.user, process.capabilities and linux.seccomp");
 }
 
-/// Descriptors 3 … 3+n-1 are open, and not ours: all of our own are close-on-exec, what is inherited can't be.
+/// Descriptors 3 … 3+n-1 are open, and not ours: all of our own are close-on-exec, what is inherited can't
+/// be.
 bool are_inherited(int count) {
     for (int fd = 3; fd < 3 + count; ++fd) {
         int flags = ::fcntl(fd, F_GETFD);
@@ -206,7 +227,9 @@ bool apparmor_enabled() {
     return text && text->starts_with('Y');
 }
 
-bool selinux_enabled() { return sys::exists("/sys/fs/selinux/enforce"); }
+bool selinux_enabled() {
+    return sys::exists("/sys/fs/selinux/enforce");
+}
 
 std::vector<unsigned long> parse_cpu_list(std::string_view list, std::string_view field) {
     constexpr unsigned kBits = 8 * sizeof(unsigned long), kMax = 8192;
@@ -216,7 +239,8 @@ std::vector<unsigned long> parse_cpu_list(std::string_view list, std::string_vie
         if (part.empty()) continue;
         size_t dash = part.find('-');
         auto first = parse_number<unsigned>(trim(part.substr(0, dash)));
-        auto last = dash == std::string_view::npos ? first : parse_number<unsigned>(trim(part.substr(dash + 1)));
+        auto last =
+            dash == std::string_view::npos ? first : parse_number<unsigned>(trim(part.substr(dash + 1)));
         if (!first || !last || *first > *last || *last >= kMax)
             fail_field(field, fmt::format("\"{}\" is no list such as 0-2,5", list));
         if (mask.size() <= *last / kBits) mask.resize(*last / kBits + 1);
@@ -242,7 +266,8 @@ void plan_policies(PlanBuilder& builder, const spec::Linux& platform) {
     }
 }
 
-void plan_wait(PlanBuilder& builder, const spec::Process& process, const ProcessContext& context, int listener) {
+void plan_wait(PlanBuilder& builder, const spec::Process& process, const ProcessContext& context,
+               int listener) {
     launch::Plan& plan = builder.plan();
     for (size_t i = 0; i < 3; ++i) plan.stdio[i] = context.stdio[i];
     plan.preserve_fds = context.preserve_fds;
@@ -252,7 +277,8 @@ void plan_wait(PlanBuilder& builder, const spec::Process& process, const Process
     // Before the wait: whoever reads the runtime's own output to its end must not wait for `start`.
     builder.add(launch::PlaceStdio{process.user.uid, true}, "stdio");
     builder.add(launch::CloseDescriptors{listener}, "closing inherited descriptors");
-    builder.add(launch::SetCwd{builder.keep(process.cwd), !context.exec}, fmt::format("process.cwd ({})", process.cwd));
+    builder.add(launch::SetCwd{builder.keep(process.cwd), !context.exec},
+                fmt::format("process.cwd ({})", process.cwd));
     builder.add(launch::FindProgram{}, "process.args");
     builder.add(launch::WaitForStart{listener}, "waiting for start");
 }
@@ -268,14 +294,17 @@ void plan_process(PlanBuilder& builder, const spec::Process& process, const Comp
 
 void check_preserved(int count) {
     if (!are_inherited(count))
-        throw make_error(ErrorKind::invalid_argument,
-                         "unable to preserve descriptors: --preserve-fds asks for {}, from 3 on, but not all are open", count);
+        throw make_error(
+            ErrorKind::invalid_argument,
+            "unable to preserve descriptors: --preserve-fds asks for {}, from 3 on, but not all are open",
+            count);
 }
 
 void write_oom_score(pid_t pid, const spec::Process& process) {
     if (!process.oomScoreAdj) return;
     try {
-        sys::write_kernel_file(fmt::format("/proc/{}/oom_score_adj", pid), std::to_string(*process.oomScoreAdj));
+        sys::write_kernel_file(fmt::format("/proc/{}/oom_score_adj", pid),
+                               std::to_string(*process.oomScoreAdj));
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::forbidden) throw;
         log::warning("process.oomScoreAdj: {} is left out, since the host doesn't allow to lower it so far",
@@ -288,7 +317,8 @@ void raise_rlimits(pid_t pid, const spec::Process& process) {
         std::optional<int> resource = find_name(kRlimits, limit.type);
         rlimit64 present{};
         auto which = static_cast<__rlimit_resource>(resource.value_or(0));
-        if (!resource || ::prlimit64(pid, which, nullptr, &present) < 0 || present.rlim_max >= limit.hard) continue;
+        if (!resource || ::prlimit64(pid, which, nullptr, &present) < 0 || present.rlim_max >= limit.hard)
+            continue;
         rlimit64 raised{present.rlim_cur, limit.hard};
         ::prlimit64(pid, which, &raised, nullptr);  // a refusal was warned of when the plan was made
     }

@@ -15,9 +15,10 @@ struct ProcessContext {
     std::array<int, 3> stdio = {0, 1, 2};
     int preserve_fds = 0;
     bool in_user_namespace = false;
-    bool groups_required = true;  ///< false where setgroups(2) may be denied, in user namespaces without root's rights
-    std::string program;          ///< empty: args[0]
-    bool exec = false;  ///< execCPUAffinity counts
+    bool groups_required =
+        true;  ///< false where setgroups(2) may be denied, in user namespaces without root's rights
+    std::string program;  ///< empty: args[0]
+    bool exec = false;    ///< execCPUAffinity counts
 };
 
 /// Which labels the host can give.
@@ -27,9 +28,10 @@ bool selinux_enabled();
 /// linux.personality and linux.memoryPolicy, which belong to the container's first process.
 void plan_policies(PlanBuilder& builder, const spec::Linux& platform);
 
-/// The last steps of `create` (or of an exec's first half): working directory, a look for the program, stdio, the wait
-/// for `start` (on the listening socket, or -1: on the sync socket).
-void plan_wait(PlanBuilder& builder, const spec::Process& process, const ProcessContext& context, int listener);
+/// The last steps of `create` (or of an exec's first half): working directory, a look for the program, stdio,
+/// the wait for `start` (on the listening socket, or -1: on the sync socket).
+void plan_wait(PlanBuilder& builder, const spec::Process& process, const ProcessContext& context,
+               int listener);
 
 /// What happens to a process after `start` was said: labels, limits, scheduling, user, capabilities, seccomp.
 /// `filter` (may be null) must live as long as the builder. The program itself is set too.

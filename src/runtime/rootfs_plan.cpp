@@ -33,9 +33,8 @@ constexpr DefaultDevice kDefaultDevices[] = {
 };
 /// config-linux.md, Dev symbolic links.
 constexpr std::pair<const char*, const char*> kDevSymlinks[] = {
-    {"/dev/fd", "/proc/self/fd"},         {"/dev/stdin", "/proc/self/fd/0"},
-    {"/dev/stdout", "/proc/self/fd/1"},   {"/dev/stderr", "/proc/self/fd/2"},
-    {"/dev/ptmx", "pts/ptmx"},
+    {"/dev/fd", "/proc/self/fd"},       {"/dev/stdin", "/proc/self/fd/0"}, {"/dev/stdout", "/proc/self/fd/1"},
+    {"/dev/stderr", "/proc/self/fd/2"}, {"/dev/ptmx", "pts/ptmx"},
 };
 
 uint64_t root_propagation_type(std::string_view name) {
@@ -79,13 +78,16 @@ class MountPlanner {
 
     launch::PropagationList propagation(const MountOptions& options) {
         std::vector<launch::Propagation> items;
-        for (const PropagationChange& change : options.propagation) items.push_back({change.type, change.recursive});
+        for (const PropagationChange& change : options.propagation)
+            items.push_back({change.type, change.recursive});
         size_t count = items.size();
         return {builder_.keep(std::move(items)), count};
     }
 
     void plan_remount(const MountOptions& options) {
-        builder_.add(launch::Remount{builder_.keep(destination_), attributes_of(options), propagation(options)}, label_);
+        builder_.add(
+            launch::Remount{builder_.keep(destination_), attributes_of(options), propagation(options)},
+            label_);
     }
 
     void plan_bind(const spec::Mount& mount, const MountOptions& options) {
@@ -100,14 +102,15 @@ class MountPlanner {
         bind.attributes = attributes_of(options);
         bind.propagation = propagation(options);
         if (context_.host_root)
-            bind.tree_fd = builder_.keep(with_context(label_, [&] { return open_source(source, mount, options); }));
+            bind.tree_fd =
+                builder_.keep(with_context(label_, [&] { return open_source(source, mount, options); }));
         else if (options.idmap)
             throw Error(ErrorKind::forbidden, label_ + ": an idmapped mount needs root's rights on the host");
         builder_.add(bind, label_);
     }
 
-    /// The source as a detached mount. Opened on our side, it can't be replaced while the container is made, it may lie
-    /// where the container's user could not go, and it can be idmapped.
+    /// The source as a detached mount. Opened on our side, it can't be replaced while the container is made,
+    /// it may lie where the container's user could not go, and it can be idmapped.
     UniqueFd open_source(const std::string& source, const spec::Mount& mount, const MountOptions& options) {
         unsigned recursive = options.recursive_bind ? AT_RECURSIVE : 0U;
         int tree = launch::open_tree_fd(AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | recursive);
@@ -116,7 +119,8 @@ class MountPlanner {
         uint64_t type = root_propagation_type(config_.linux_->rootfsPropagation);
         if (type == MS_UNBINDABLE) type = MS_PRIVATE;
         if (type != MS_SHARED) {
-            int result = launch::set_mount_attr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, {.propagation = type});
+            int result =
+                launch::set_mount_attr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, {.propagation = type});
             if (result < 0) throw errno_error(-result, "setting the propagation");
         }
         if (options.idmap) map_ids(tree, mount, options);
@@ -127,11 +131,13 @@ class MountPlanner {
         IdMappings mappings{mount.uidMappings, mount.gidMappings};
         if (mappings.uid.empty()) mappings = {config_.linux_->uidMappings, config_.linux_->gidMappings};
         if (mappings.uid.empty())
-            throw Error(ErrorKind::invalid_argument, "idmap needs uidMappings and gidMappings, here or in linux");
+            throw Error(ErrorKind::invalid_argument,
+                        "idmap needs uidMappings and gidMappings, here or in linux");
         mount_attr attr{};
         attr.attr_set = MOUNT_ATTR_IDMAP;
         attr.userns_fd = static_cast<uint64_t>(namespaces_.get(mappings));
-        int result = launch::set_mount_attr(tree, "", AT_EMPTY_PATH | (options.rec_idmap ? AT_RECURSIVE : 0U), attr);
+        int result =
+            launch::set_mount_attr(tree, "", AT_EMPTY_PATH | (options.rec_idmap ? AT_RECURSIVE : 0U), attr);
         if (result < 0) throw errno_error(-result, "idmapping (not every file system can)");
     }
 
@@ -155,7 +161,8 @@ class MountPlanner {
         builder_.add(fresh, label_);
     }
 
-    launch::MountNew new_mount(const std::string& type, std::vector<ConfigEntry> entries, const MountOptions& options) {
+    launch::MountNew new_mount(const std::string& type, std::vector<ConfigEntry> entries,
+                               const MountOptions& options) {
         launch::MountNew fresh{};
         fresh.destination = builder_.keep(destination_);
         fresh.type = builder_.keep(type);
@@ -166,16 +173,19 @@ class MountPlanner {
         return fresh;
     }
 
-    /// Type "cgroup" means: as the host has it. v2: the one hierarchy. Else a tmpfs with a folder for each hierarchy.
+    /// Type "cgroup" means: as the host has it. v2: the one hierarchy. Else a tmpfs with a folder for each
+    /// hierarchy.
     void plan_cgroup(const MountOptions& options) {
-        if (context_.cgroup == nullptr) return log::warning("{}: left out, the container has no cgroup", label_);
+        if (context_.cgroup == nullptr)
+            return log::warning("{}: left out, the container has no cgroup", label_);
         std::vector<sys::CgroupView> views = context_.cgroup->views();
         std::string top = destination_;
         bool pure_v2 = views.size() == 1 && views[0].name.empty();
         if (!pure_v2) {
             MountOptions writable = options;
             writable.attr_set &= ~static_cast<uint64_t>(MOUNT_ATTR_RDONLY);
-            builder_.add(new_mount("tmpfs", {{"source", "cgroup", false}, {"mode", "0755", false}}, writable), label_);
+            builder_.add(new_mount("tmpfs", {{"source", "cgroup", false}, {"mode", "0755", false}}, writable),
+                         label_);
         }
         for (const sys::CgroupView& view : views) {
             destination_ = view.name.empty() ? top : fmt::format("{}/{}", top, view.name);
@@ -201,7 +211,8 @@ class MountPlanner {
                 size_t equals = option.find('=');
                 bool flag = equals == std::string_view::npos;
                 entries.push_back({builder_.keep(std::string(option.substr(0, equals))),
-                                   flag ? nullptr : builder_.keep(std::string(option.substr(equals + 1))), false});
+                                   flag ? nullptr : builder_.keep(std::string(option.substr(equals + 1))),
+                                   false});
             }
             builder_.add(new_mount(view.fs_type, std::move(entries), options), label_);
             return;
@@ -224,8 +235,8 @@ class MountPlanner {
     bool host_dev_ = false;
 };
 
-void plan_device(PlanBuilder& builder, const RootfsContext& context, const std::string& path, mode_t mode, dev_t number,
-                 uid_t uid, gid_t gid, std::string label) {
+void plan_device(PlanBuilder& builder, const RootfsContext& context, const std::string& path, mode_t mode,
+                 dev_t number, uid_t uid, gid_t gid, std::string label) {
     const char* destination = builder.keep(path);
     bool node = S_ISCHR(mode) || S_ISBLK(mode);
     if (context.in_user_namespace && node)
@@ -244,8 +255,9 @@ void plan_devices(PlanBuilder& builder, const spec::Config& config, const Rootfs
         dev_t number = device.type == "p" ? 0
                                           : makedev(static_cast<unsigned>(device.major.value_or(0)),
                                                     static_cast<unsigned>(device.minor.value_or(0)));
-        plan_device(builder, context, path, type | device.fileMode.value_or(0666), number, device.uid.value_or(0),
-                    device.gid.value_or(0), fmt::format("linux.devices[{}] ({})", i, path));
+        plan_device(builder, context, path, type | device.fileMode.value_or(0666), number,
+                    device.uid.value_or(0), device.gid.value_or(0),
+                    fmt::format("linux.devices[{}] ({})", i, path));
     }
     for (const DefaultDevice& device : kDefaultDevices) {
         if (std::find(configured.begin(), configured.end(), device.path) != configured.end()) continue;
@@ -306,8 +318,8 @@ std::string mount_point_of(const std::string& path) {
     return best;
 }
 
-/// What is left of the host's tree below a root that was only moved would let a nested user namespace mount a procfs
-/// without masks.
+/// What is left of the host's tree below a root that was only moved would let a nested user namespace mount a
+/// procfs without masks.
 void plan_hidden_mounts(PlanBuilder& builder, const std::string& rootfs) {
     for_each_mount([&](const std::string& point, std::string_view type) {
         if ((type == "proc" || type == "sysfs") && !is_below(point, rootfs))
@@ -330,14 +342,16 @@ void plan_rootfs(PlanBuilder& builder, const spec::Config& config, const RootfsC
     if (!context.mount_namespace) {
         if (!config.mounts.empty() || (config.root && config.root->readonly))
             log::warning("mounts and root.readonly are left out: the container has no mount namespace");
-        UniqueFd folder = with_context("root.path", [&] { return sys::open_file(context.rootfs, O_PATH | O_DIRECTORY); });
+        UniqueFd folder =
+            with_context("root.path", [&] { return sys::open_file(context.rootfs, O_PATH | O_DIRECTORY); });
         if (hooks) builder.add(launch::Sync{launch::Phase::create_runtime, true}, "hooks");
         builder.add(launch::ChangeRoot{builder.keep(std::move(folder))}, "root.path");
         if (config.process && config.process->terminal) plan_console(builder, *config.process, context);
         return;
     }
     uint64_t type = root_propagation_type(config.linux_->rootfsPropagation);
-    if (type == MS_UNBINDABLE) type = MS_PRIVATE;  // until all is in place: what is unbindable can't be bound by us
+    if (type == MS_UNBINDABLE)
+        type = MS_PRIVATE;  // until all is in place: what is unbindable can't be bound by us
     builder.add(launch::SetPropagation{"/", type, true}, "linux.rootfsPropagation");
     if (type == MS_SHARED)
         builder.add(launch::SetPropagation{builder.keep(mount_point_of(context.rootfs)), MS_PRIVATE, false},
@@ -404,7 +418,8 @@ UniqueFd make_rootfs_mount(const RootfsMount& mount) {
         else
             set(key, &value);
     }
-    if (int result = launch::fs_create(fs); result < 0) throw errno_error(-result, "creating the " + mount.type + " mount");
+    if (int result = launch::fs_create(fs); result < 0)
+        throw errno_error(-result, "creating the " + mount.type + " mount");
     int fd = launch::fs_mount(fs, 0);
     if (fd < 0) throw errno_error(-fd, "fsmount " + mount.type);
     return UniqueFd(fd);

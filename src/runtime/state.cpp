@@ -67,22 +67,26 @@ std::optional<StateRecord> load_state(int dir) {
 UniqueFd listen_for_start(int dir) {
     UniqueFd socket = unix_socket();
     sockaddr_un address = start_address(dir);
-    sys::check(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), "bind start.sock");
+    sys::check(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address),
+               "bind start.sock");
     sys::check(::listen(socket.get(), 8), "listen on start.sock");
     return socket;
 }
 
 bool somebody_waits(int dir) {
     if (::faccessat(dir, kStartSocket, F_OK, 0) < 0) return false;
-    UniqueFd socket(sys::check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+    UniqueFd socket(
+        sys::check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
     sockaddr_un address = start_address(dir);
-    return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
+    return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ||
+           errno == EAGAIN;
 }
 
 std::optional<UniqueFd> connect_to_start(int dir) {
     UniqueFd socket = unix_socket();
     sockaddr_un address = start_address(dir);
-    int result = sys::retry([&] { return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address); });
+    int result = sys::retry(
+        [&] { return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address); });
     if (result < 0 && (errno == ENOENT || errno == ECONNREFUSED)) return std::nullopt;
     sys::check(result, "connect to start.sock");
     return socket;

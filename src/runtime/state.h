@@ -13,7 +13,8 @@
 #include "spec/runtime.h"
 
 /// A container's files in <root>/<id>/ (0700):
-///   state.json   StateRecord, replaced atomically. With pid 0 from before anything in the kernel is made, with the pid
+///   state.json   StateRecord, replaced atomically. With pid 0 from before anything in the kernel is made,
+///   with the pid
 ///                once the init process waits for `start`.
 ///   config.json  what was given to create, byte for byte (the bundle may change or go).
 ///   start.sock   unix socket on which the init process waits; there from create to start.
@@ -28,7 +29,7 @@ struct StateRecord {
     std::string bundle;
     std::string rootfs;
     std::string owner;
-    int64_t created = 0;  ///< ns since the epoch
+    int64_t created = 0;                             ///< ns since the epoch
     std::map<std::string, std::string> cgroupPaths;  ///< as sys::Cgroup::open takes them
     std::string rdtGroup;                            ///< as runtime::RdtGroup
     bool rdtOwned = false;
@@ -36,8 +37,8 @@ struct StateRecord {
     std::string rdtMonitoring;
 };
 BOOST_DESCRIBE_STRUCT(StateRecord, (),
-                      (version, id, pid, pidStartTime, bundle, rootfs, owner, created, cgroupPaths, rdtGroup, rdtOwned,
-                       noNewKeyring, rdtMonitoring))
+                      (version, id, pid, pidStartTime, bundle, rootfs, owner, created, cgroupPaths, rdtGroup,
+                       rdtOwned, noNewKeyring, rdtMonitoring))
 
 inline constexpr const char* kStateFile = "state.json";
 inline constexpr const char* kConfigFile = "config.json";

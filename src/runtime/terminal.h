@@ -9,8 +9,8 @@
 
 namespace berth::runtime {
 
-/// Connects to the unix stream socket that will be sent a pty's master (--console-socket). The path may be longer than
-/// sun_path. Errors name it.
+/// Connects to the unix stream socket that will be sent a pty's master (--console-socket). The path may be
+/// longer than sun_path. Errors name it.
 UniqueFd connect_console_socket(const std::string& path);
 
 /// `pid` as text, atomically: whoever waits for the file reads a whole number.

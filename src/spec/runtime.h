@@ -12,9 +12,9 @@
 #include <vector>
 
 /// The configuration of an OCI container, for Linux: config.json, and the state that hooks are given.
-/// https://github.com/opencontainers/runtime-spec (config.md, config-linux.md, runtime.md), version 1.2 and what 1.3
-/// added for Linux. Value types only; members carry the names of the wire. What the values may be is checked by
-/// runtime/validate.h, since the codec knows only their types.
+/// https://github.com/opencontainers/runtime-spec (config.md, config-linux.md, runtime.md), version 1.2 and
+/// what 1.3 added for Linux. Value types only; members carry the names of the wire. What the values may be is
+/// checked by runtime/validate.h, since the codec knows only their types.
 namespace berth::spec {
 
 inline constexpr const char* kRuntimeSpecVersion = "1.2.1";
@@ -134,7 +134,8 @@ struct Hooks {
     std::vector<Hook> poststart;
     std::vector<Hook> poststop;
 };
-BOOST_DESCRIBE_STRUCT(Hooks, (), (prestart, createRuntime, createContainer, startContainer, poststart, poststop))
+BOOST_DESCRIBE_STRUCT(Hooks, (),
+                      (prestart, createRuntime, createContainer, startContainer, poststart, poststop))
 
 enum class NamespaceType { mount, pid, network, uts, ipc, user, cgroup, time };
 BOOST_DESCRIBE_ENUM(NamespaceType, mount, pid, network, uts, ipc, user, cgroup, time)
@@ -182,8 +183,8 @@ struct MemoryResources {
     std::optional<bool> checkBeforeUpdate;
 };
 BOOST_DESCRIBE_STRUCT(MemoryResources, (),
-                      (limit, reservation, swap, kernel, kernelTCP, swappiness, disableOOMKiller, useHierarchy,
-                       checkBeforeUpdate))
+                      (limit, reservation, swap, kernel, kernelTCP, swappiness, disableOOMKiller,
+                       useHierarchy, checkBeforeUpdate))
 
 struct CpuResources {
     std::optional<uint64_t> shares;
@@ -267,7 +268,8 @@ struct Resources {
     std::map<std::string, RdmaLimit> rdma;
     std::map<std::string, std::string> unified;
 };
-BOOST_DESCRIBE_STRUCT(Resources, (), (devices, memory, cpu, pids, blockIO, hugepageLimits, network, rdma, unified))
+BOOST_DESCRIBE_STRUCT(Resources, (),
+                      (devices, memory, cpu, pids, blockIO, hugepageLimits, network, rdma, unified))
 
 struct SeccompArg {
     uint32_t index = 0;
@@ -295,7 +297,8 @@ struct Seccomp {
     std::vector<SeccompSyscall> syscalls;
 };
 BOOST_DESCRIBE_STRUCT(Seccomp, (),
-                      (defaultAction, defaultErrnoRet, architectures, flags, listenerPath, listenerMetadata, syscalls))
+                      (defaultAction, defaultErrnoRet, architectures, flags, listenerPath, listenerMetadata,
+                       syscalls))
 
 struct IntelRdt {
     std::string closID;
@@ -345,9 +348,9 @@ struct Linux {
     std::map<std::string, TimeOffset> timeOffsets;
 };
 BOOST_DESCRIBE_STRUCT(Linux, (),
-                      (devices, netDevices, uidMappings, gidMappings, sysctl, resources, cgroupsPath, namespaces,
-                       seccomp, rootfsPropagation, maskedPaths, readonlyPaths, mountLabel, intelRdt, memoryPolicy,
-                       personality, timeOffsets))
+                      (devices, netDevices, uidMappings, gidMappings, sysctl, resources, cgroupsPath,
+                       namespaces, seccomp, rootfsPropagation, maskedPaths, readonlyPaths, mountLabel,
+                       intelRdt, memoryPolicy, personality, timeOffsets))
 
 struct Config {
     std::string ociVersion;
@@ -374,7 +377,8 @@ struct State {
 };
 BOOST_DESCRIBE_STRUCT(State, (), (ociVersion, id, status, pid, bundle, annotations))
 
-/// Declared here, defined once in runtime.cpp: the codec's templates over all of Config cost seconds to compile.
+/// Declared here, defined once in runtime.cpp: the codec's templates over all of Config cost seconds to
+/// compile.
 Config decode_config(std::string_view json_text);
 Process decode_process(std::string_view json_text);
 Resources decode_resources(std::string_view json_text);

@@ -9,7 +9,8 @@ namespace berth::spec {
 namespace {
 
 TEST(RuntimeSpec, DecodesKeysThatAreKeywords) {
-    Config config = decode_config(R"({"ociVersion":"1.2.0","process":{"cwd":"/","ioPriority":{"class":"IOPRIO_CLASS_BE","priority":3},
+    Config config = decode_config(
+        R"({"ociVersion":"1.2.0","process":{"cwd":"/","ioPriority":{"class":"IOPRIO_CLASS_BE","priority":3},
         "execCPUAffinity":{"initial":"0","final":"0-1"}},"linux":{"namespaces":[{"type":"pid"},{"type":"network","path":"/x"}]}})");
     EXPECT_EQ(config.process->ioPriority->class_, "IOPRIO_CLASS_BE");
     EXPECT_EQ(config.process->execCPUAffinity->final_, "0-1");

@@ -67,7 +67,8 @@ class Cgroup {
     static Cgroup create(const std::string& cgroups_path, const std::string& id,
                          const CgroupLayout& layout = CgroupLayout::host());
 
-    /// The handle that `create` would give; makes and checks nothing but the path. So that it can be recorded before.
+    /// The handle that `create` would give; makes and checks nothing but the path. So that it can be recorded
+    /// before.
     static Cgroup locate(const std::string& cgroups_path, const std::string& id,
                          const CgroupLayout& layout = CgroupLayout::host());
 

@@ -17,7 +17,9 @@ namespace berth::sys {
 
 namespace {
 
-bool is_absent(int code) { return code == ENOENT || code == ENOTDIR; }
+bool is_absent(int code) {
+    return code == ENOENT || code == ENOTDIR;
+}
 
 }  // namespace
 
@@ -26,7 +28,9 @@ UniqueFd open_at(int dir, const std::string& path, int flags, mode_t mode) {
     return UniqueFd(check(fd, [&] { return "open " + path; }));
 }
 
-UniqueFd open_file(const std::string& path, int flags, mode_t mode) { return open_at(AT_FDCWD, path, flags, mode); }
+UniqueFd open_file(const std::string& path, int flags, mode_t mode) {
+    return open_at(AT_FDCWD, path, flags, mode);
+}
 
 std::optional<UniqueFd> try_open_at(int dir, const std::string& path, int flags, mode_t mode) {
     int fd = retry([&] { return ::openat(dir, path.c_str(), flags | O_CLOEXEC, mode); });
@@ -52,7 +56,9 @@ std::string read_file_at(int dir, const std::string& path) {
     return read_all(open_at(dir, path, O_RDONLY).get(), path);
 }
 
-std::string read_file(const std::string& path) { return read_file_at(AT_FDCWD, path); }
+std::string read_file(const std::string& path) {
+    return read_file_at(AT_FDCWD, path);
+}
 
 std::optional<std::string> try_read_file_at(int dir, const std::string& path) {
     std::optional<UniqueFd> fd = try_open_at(dir, path, O_RDONLY);
@@ -60,7 +66,9 @@ std::optional<std::string> try_read_file_at(int dir, const std::string& path) {
     return read_all(fd->get(), path);
 }
 
-std::optional<std::string> try_read_file(const std::string& path) { return try_read_file_at(AT_FDCWD, path); }
+std::optional<std::string> try_read_file(const std::string& path) {
+    return try_read_file_at(AT_FDCWD, path);
+}
 
 void write_all(int fd, std::string_view data, std::string_view name) {
     while (!data.empty()) {
@@ -76,7 +84,9 @@ void write_kernel_file_at(int dir, const std::string& path, std::string_view dat
     check(done, [&] { return fmt::format("write {} to {}", quote(data), path); });
 }
 
-void write_kernel_file(const std::string& path, std::string_view data) { write_kernel_file_at(AT_FDCWD, path, data); }
+void write_kernel_file(const std::string& path, std::string_view data) {
+    write_kernel_file_at(AT_FDCWD, path, data);
+}
 
 void write_file_atomic_at(int dir, const std::string& name, std::string_view data, mode_t mode) {
     std::string temporary = fmt::format(".{}.{}", name, random_hex(6));
@@ -128,13 +138,16 @@ void remove_tree_at(int dir, const std::string& name) {
     open_how how{};
     how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
-    UniqueFd fd(static_cast<int>(check(::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof how),
-                                       [&] { return "open " + name; })));
+    UniqueFd fd(static_cast<int>(
+        check(::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof how), [&] { return "open " + name; })));
     for (const std::string& entry : list_dir(fd.get())) remove_tree_at(fd.get(), entry);
-    if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) < 0 && !is_absent(errno)) throw errno_error(errno, "rmdir " + name);
+    if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) < 0 && !is_absent(errno))
+        throw errno_error(errno, "rmdir " + name);
 }
 
-bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+bool exists(const std::string& path) {
+    return ::access(path.c_str(), F_OK) == 0;
+}
 
 std::string current_dir() {
     std::unique_ptr<char, void (*)(void*)> path(::getcwd(nullptr, 0), ::free);

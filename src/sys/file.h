@@ -12,12 +12,13 @@
 #include "base/error.h"
 #include "base/unique_fd.h"
 
-/// Checked system calls on files. All retry EINTR, open close-on-exec, and throw berth::Error with the call, its object
-/// and the kernel's words. Paths here are the host's and trusted; what lies in a container is reached by sys/path.h.
+/// Checked system calls on files. All retry EINTR, open close-on-exec, and throw berth::Error with the call,
+/// its object and the kernel's words. Paths here are the host's and trusted; what lies in a container is
+/// reached by sys/path.h.
 namespace berth::sys {
 
-/// `result` of a system call unless it is negative: then throws errno_error(errno, what()). `what` is a text or a
-/// callable that makes one.
+/// `result` of a system call unless it is negative: then throws errno_error(errno, what()). `what` is a text
+/// or a callable that makes one.
 template <typename Result, typename What>
 Result check(Result result, What&& what) {
     if (result < 0) {
@@ -53,10 +54,12 @@ std::optional<std::string> try_read_file_at(int dir, const std::string& path);
 
 /// All of `data`, in as few calls as possible.
 void write_all(int fd, std::string_view data, std::string_view name);
-/// Opens an existing file for writing and hands `data` to the kernel in one write, as /proc, /sys and cgroup files want.
+/// Opens an existing file for writing and hands `data` to the kernel in one write, as /proc, /sys and cgroup
+/// files want.
 void write_kernel_file(const std::string& path, std::string_view data);
 void write_kernel_file_at(int dir, const std::string& path, std::string_view data);
-/// Temporary file in the same folder, then rename: a reader sees the old or the new content, whole. Not synced.
+/// Temporary file in the same folder, then rename: a reader sees the old or the new content, whole. Not
+/// synced.
 void write_file_atomic_at(int dir, const std::string& name, std::string_view data, mode_t mode = 0600);
 
 /// mkdir -p. Present folders are left as they are.
@@ -68,7 +71,8 @@ void remove_tree_at(int dir, const std::string& name);
 
 bool exists(const std::string& path);
 std::string current_dir();
-/// Lexically: no "." or "//", ".." applied, absolute (relative paths are taken under `base`). Symlinks are not looked at.
+/// Lexically: no "." or "//", ".." applied, absolute (relative paths are taken under `base`). Symlinks are
+/// not looked at.
 std::string clean_path(std::string_view path, std::string_view base = "/");
 
 /// An anonymous file (memfd) that holds `data`, at offset 0.

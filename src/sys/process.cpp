@@ -31,7 +31,8 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 
 /// waitid's P_PIDFD, which <sys/wait.h> of this libc knows as a macro of the kernel only.
 int wait_pidfd(int pidfd, siginfo_t& info, int options) {
-    return retry([&] { return ::waitid(static_cast<idtype_t>(3), static_cast<id_t>(pidfd), &info, options); });
+    return retry(
+        [&] { return ::waitid(static_cast<idtype_t>(3), static_cast<id_t>(pidfd), &info, options); });
 }
 
 ExitStatus status_of(const siginfo_t& info) {
@@ -56,8 +57,9 @@ void say(int fd, const Message& message) {
     [[maybe_unused]] ssize_t written = ::write(fd, &message, sizeof message);
 }
 
-/// The program's process becomes a child of our parent, as if that had forked it itself: who waits for it also reaps it.
-/// (Left to us, its remains could go to a reaper that waits, in turn, for the end of the pid namespace that they hold.)
+/// The program's process becomes a child of our parent, as if that had forked it itself: who waits for it
+/// also reaps it. (Left to us, its remains could go to a reaper that waits, in turn, for the end of the pid
+/// namespace that they hold.)
 void fork_sibling(int error_fd) {
     clone_args args{};
     args.flags = CLONE_PARENT;
@@ -68,7 +70,8 @@ void fork_sibling(int error_fd) {
 }
 
 /// The child's part. Everything it needs was made before the fork.
-[[noreturn]] void exec_child(const SpawnOptions& options, char** argv, char** env, int null_fd, int error_fd) {
+[[noreturn]] void exec_child(const SpawnOptions& options, char** argv, char** env, int null_fd,
+                             int error_fd) {
     auto fail = [&](int code) {
         say(error_fd, {code, 0});
         ::_exit(127);
@@ -120,7 +123,8 @@ Child& Child::operator=(Child&& other) noexcept {
 }
 
 void Child::signal(int number) {
-    if (!send_signal(pidfd_.get(), number)) throw errno_error(ESRCH, fmt::format("signalling process {}", pid_));
+    if (!send_signal(pidfd_.get(), number))
+        throw errno_error(ESRCH, fmt::format("signalling process {}", pid_));
 }
 
 std::optional<ExitStatus> Child::wait_for(std::chrono::milliseconds timeout) {
@@ -137,7 +141,8 @@ std::optional<ExitStatus> Child::wait_for(std::chrono::milliseconds timeout) {
 
 ExitStatus Child::wait() {
     siginfo_t info{};
-    check(wait_pidfd(pidfd_.get(), info, WEXITED), [&] { return fmt::format("waiting for process {}", pid_); });
+    check(wait_pidfd(pidfd_.get(), info, WEXITED),
+          [&] { return fmt::format("waiting for process {}", pid_); });
     pid_ = -1;
     pidfd_.reset();
     return status_of(info);
@@ -194,7 +199,8 @@ Child spawn(const SpawnOptions& options) {
     return child;
 }
 
-Finished run(SpawnOptions options, std::string_view stdin_data, std::optional<std::chrono::milliseconds> timeout) {
+Finished run(SpawnOptions options, std::string_view stdin_data,
+             std::optional<std::chrono::milliseconds> timeout) {
     // A file, not a pipe: a program that leaves its stdin unread holds up nobody.
     UniqueFd in = memory_file("stdin", stdin_data);
     int ends[2];
@@ -228,7 +234,8 @@ Finished run(SpawnOptions options, std::string_view stdin_data, std::optional<st
             if (std::chrono::steady_clock::now() < deadline) continue;
             ::kill(-child.pid(), SIGKILL);
             child.kill_and_reap();
-            throw make_error(ErrorKind::unavailable, "{} timed out after {} ms", options.path, timeout->count());
+            throw make_error(ErrorKind::unavailable, "{} timed out after {} ms", options.path,
+                             timeout->count());
         }
         if (polls[1].revents != 0) drain();
         if (polls[0].revents == 0) continue;

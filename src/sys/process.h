@@ -22,7 +22,8 @@ struct ExitStatus {
 };
 ExitStatus exit_status(int wait_status);
 
-/// A child process of ours. Holds its pidfd; unless waited for or released, the destructor kills and reaps it.
+/// A child process of ours. Holds its pidfd; unless waited for or released, the destructor kills and reaps
+/// it.
 class [[nodiscard]] Child {
   public:
     Child() noexcept = default;
@@ -50,12 +51,12 @@ class [[nodiscard]] Child {
 };
 
 struct SpawnOptions {
-    std::string path;               ///< the program; argv[0] may differ
+    std::string path;  ///< the program; argv[0] may differ
     std::vector<std::string> argv;
     std::vector<std::string> env;
     std::optional<std::string> cwd;
-    int stdin_fd = -1;              ///< borrowed; -1: /dev/null
-    int stdout_fd = -1;             ///< borrowed; -1: inherited
+    int stdin_fd = -1;   ///< borrowed; -1: /dev/null
+    int stdout_fd = -1;  ///< borrowed; -1: inherited
     int stderr_fd = -1;
     /// Runs in the child before exec; must use only async-signal-safe calls, returns 0 or an errno.
     std::function<int()> before_exec;
@@ -66,23 +67,25 @@ struct SpawnOptions {
 /// Throws errno_error("exec <path>") if the program can't be executed.
 Child spawn(const SpawnOptions& options);
 
-/// Runs to the end; the output (stdout and stderr together, at most 64 KiB kept) is returned in `output`. On `timeout`
-/// the process and its group are killed and an Error (unavailable, "timed out after …") is thrown.
+/// Runs to the end; the output (stdout and stderr together, at most 64 KiB kept) is returned in `output`. On
+/// `timeout` the process and its group are killed and an Error (unavailable, "timed out after …") is thrown.
 struct Finished {
     ExitStatus status;
     std::string output;
 };
-Finished run(SpawnOptions options, std::string_view stdin_data, std::optional<std::chrono::milliseconds> timeout);
+Finished run(SpawnOptions options, std::string_view stdin_data,
+             std::optional<std::chrono::milliseconds> timeout);
 
-/// clone3 without flags but CLONE_PIDFD: fork that also gives a pidfd. In the child the result is an empty Child.
+/// clone3 without flags but CLONE_PIDFD: fork that also gives a pidfd. In the child the result is an empty
+/// Child.
 Child fork_child();
 /// pidfd_open(2) of any process. Nothing if it is gone.
 std::optional<UniqueFd> open_pidfd(pid_t pid);
 /// pidfd_send_signal(2). False if the process is gone.
 bool send_signal(int pidfd, int number);
 
-/// Start time in clock ticks after boot (/proc/PID/stat, field 22) and state letter: with the pid it names a process for
-/// good. Nothing if there is no such process.
+/// Start time in clock ticks after boot (/proc/PID/stat, field 22) and state letter: with the pid it names a
+/// process for good. Nothing if there is no such process.
 struct ProcessStat {
     char state = '?';
     pid_t parent = 0;

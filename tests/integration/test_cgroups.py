@@ -374,6 +374,26 @@ def test_pause_and_resume(runtime, bundle):
     assert container.state()["status"] == "running"
 
 
+def test_pause_and_resume_of_a_created_container(runtime, bundle):
+    """A frozen process that waits for `start` is paused; its state is back after `resume`."""
+    container = runtime.create(bundle.shell("echo started"))
+    container.cmd("pause")
+    assert container.state()["status"] == "paused"
+    container.cmd("resume")
+    assert container.state()["status"] == "created"
+    container.start()
+    assert container.wait() == 0
+    assert container.out.all() == "started\n"
+
+
+def test_force_delete_of_a_paused_created_container(runtime, bundle):
+    container = runtime.create(bundle)
+    container.cmd("pause")
+    container.delete("--force")
+    container.wait()
+    runtime.assert_clean()
+
+
 def test_a_paused_process_does_not_move(runtime, bundle):
     """A signal to a frozen container takes effect after resume only."""
     container = runtime.paused(bundle)

@@ -72,11 +72,39 @@ def test_it_has_the_containers_user_namespace(runtime, bundle):
 
 
 @pytest.mark.vm_short
+@pytest.mark.vm_short
 def test_it_has_the_containers_cgroup_namespace(runtime, bundle):
     container = runtime.paused(bundle.namespace("cgroup"))
     seen = container.exec_probe("ns", "cat /proc/self/cgroup")
     assert seen["ns.cgroup"] == str(container.ns("cgroup"))
     assert all(line.endswith(":/") for line in seen["cat./proc/self/cgroup"].split("|"))
+
+
+@pytest.mark.vm_short
+@pytest.mark.parametrize("joined", [False, True], ids=["own", "joined"])
+def test_it_enters_the_cgroup_before_the_cgroup_namespace(runtime, bundle, joined):
+    """On cgroup v2 with nsdelegate the kernel hides the container's cgroup from whoever is outside of its namespace:
+    exec fails (ENOENT at clone) if it joins the namespace first. A container that joins another's is the same case."""
+    first = container = runtime.paused(bundle.namespace("cgroup"))
+    if joined:
+        container = runtime.paused(runtime.bundle().namespace("cgroup", f"/proc/{first.pid}/ns/cgroup"))
+    pid_file = runtime.work / "exec.pid"
+    reader, writer = os.pipe()
+    out = Stream(reader)
+    try:
+        container.exec("/bin/probe", "ns", "+", "catch", "15", "0", "+", "say", "ready", "+", "pause",
+                       flags=["--detach", "--pid-file", pid_file], stdout=writer)
+        os.close(writer)
+        seen = facts(out.until("ready\n"))
+    finally:
+        out.close()
+    pid = int(pid_file.read_text())
+    pidfd = os.pidfd_open(pid)
+    with open(f"/proc/{pid}/cgroup") as entered, open(f"/proc/{container.pid}/cgroup") as own:
+        assert entered.read() == own.read()
+    assert seen["ns.cgroup"] == str(first.ns("cgroup"))
+    os.kill(pid, signal.SIGTERM)
+    assert wait_child(pid, pidfd, 20) == 0
 
 
 @needs("the time namespace (spec 1.1)")
@@ -223,6 +251,17 @@ def test_process_file(runtime, running, with_process):
     assert seen["env.X"] == "y" and "env.PATH" not in seen
     assert seen["cwd"] == "/usr" and seen["rlimit.core"] == "1 2" and seen["nnp"] == "1"
     assert int(seen["bounding"], 16) == 1
+
+
+def test_a_process_file_without_bounds_gets_the_containers(runtime, running, with_process):
+    """What the file leaves out is no privilege: capabilities and limits are those of config.json. Taken for empty,
+    the process would have no capability at all; taken for absent, the runtime's."""
+    process = {"args": ["/bin/probe", "caps", "+", "rlimit", "nofile"], "cwd": "/", "env": []}
+    seen = with_process(process).facts
+    own = running.exec_probe("caps", "rlimit nofile")
+    assert seen == own
+    assert int(seen["bounding"], 16) == int(seen["effective"], 16) == 1 << 29 | 1 << 5 | 1 << 10
+    assert seen["rlimit.nofile"] == "1024 1024"
 
 
 def test_a_process_file_is_validated(running, with_process):

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from support import seccomp
+
 needs = pytest.mark.needs
 
 KINDS = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
@@ -233,3 +235,58 @@ def test_poststop_runs_after_run(runtime, bundle, notes):
     note(bundle, notes, "poststop", "touch stopped")
     assert runtime.run(bundle).rc == 0
     assert (notes / "stopped").exists()
+
+
+CONFINED = ["Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp"]
+
+
+@needs("startContainer hooks that run as the container's process does")
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_a_start_container_hook_is_confined_as_the_process(runtime, bundle, notes, uid):
+    """The hook's program comes from the image. Defence: it runs with the process's user, capabilities, filter, limits
+    and cgroup. Were it only moved into the namespaces, it would have the runtime's: every capability, no filter."""
+    notes.chmod(0o777)
+    bundle.process["user"] = {"uid": uid, "gid": 1001, "additionalGids": [29]}
+    bundle.linux["seccomp"] = seccomp.one("SCMP_ACT_ERRNO", "mkdir")
+    look = "cat /proc/self/status > {0}.status; cat /proc/self/cgroup > {0}.cgroup; cat /proc/self/limits > {0}.limits"
+    note(bundle, notes, "startContainer", look.format("hook"))
+    runtime.run(bundle.shell(f"cd {notes} && " + look.format("process")), check=True)
+
+    def status(who):
+        return dict(line.split(":\t", 1) for line in (notes / f"{who}.status").read_text().splitlines())
+
+    hook, process = status("hook"), status("process")
+    assert [(name, hook[name]) for name in CONFINED] == [(name, process[name]) for name in CONFINED]
+    assert (hook["NoNewPrivs"], hook["Seccomp"]) == ("1", "2") and hook["Uid"].split()[0] == str(uid)
+    for kind in ("cgroup", "limits"):
+        assert (notes / f"hook.{kind}").read_text() == (notes / f"process.{kind}").read_text()
+
+
+@needs("startContainer hooks that run as the container's process does")
+def test_a_start_container_hook_cannot_do_what_the_process_cannot(runtime, bundle, notes):
+    """The same by its effect: a mount needs CAP_SYS_ADMIN, which the container lacks."""
+    note(bundle, notes, "startContainer", "mount -t tmpfs tmpfs /tmp && touch mounted; true")
+    runtime.run(bundle, check=True)
+    assert not (notes / "mounted").exists()
+
+
+@needs("poststart hooks after start")
+def test_a_failing_poststart_hook_stops_the_container(runtime, bundle, notes):
+    """Were the failure only reported, the caller would take the container for dead while it runs."""
+    note(bundle, notes, "poststart", "exit 5")
+    note(bundle, notes, "poststart", "touch second")
+    container = runtime.create(bundle.pause())
+    assert container.cmd("start", check=False).rc != 0
+    assert container.wait() == 137
+    assert container.state()["status"] == "stopped"
+    assert not (notes / "second").exists()
+    container.delete()
+    runtime.assert_clean()
+
+
+@needs("poststart hooks after start")
+def test_run_with_a_failing_poststart_hook_leaves_nothing(runtime, bundle, notes):
+    note(bundle, notes, "poststart", "exit 5")
+    result = runtime.run(bundle.pause())
+    assert result.rc != 0 and "exit status 5" in result.error, result
+    runtime.assert_clean()

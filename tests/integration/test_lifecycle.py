@@ -3,14 +3,18 @@
 
 import json
 import os
+import random
 import signal
+import socket
 import stat
+import subprocess
+import time
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from support.oci import CommandFailed
+from support.oci import CommandFailed, facts
 
 needs = pytest.mark.needs
 
@@ -331,3 +335,151 @@ def test_a_runtime_killed_during_create_leaves_what_delete_can_remove(runtime, b
     release.send()
     runtime.cmd("delete", "--force", ident, check=False)
     runtime.assert_clean()
+
+
+@needs("start.sock")
+def test_a_start_that_was_killed_does_not_make_it_created_again(runtime, bundle):
+    """SIGKILL of `start` after it let the process go leaves its socket's file, on which nobody listens. Were the file
+    taken for "created", plain `delete` would kill a running container."""
+    container = runtime.create(bundle.pause())
+    container.start().ready()
+    stale = runtime.root / container.id / "start.sock"
+    assert not stale.exists()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as left:
+        left.bind(str(stale))
+    assert stale.is_socket()
+    assert container.state()["status"] == "running"
+    assert container.delete(check=False).rc != 0
+    assert container.cmd("start", check=False).rc != 0
+    assert container.exec("/bin/true").rc == 0
+    container.stop()
+    assert container.state()["status"] == "stopped"
+    container.delete()
+    runtime.assert_clean()
+
+
+def test_term_ends_a_created_container(runtime, bundle):
+    """The first process of a pid namespace gets no signal that it has no handler for: one that waits for `start` has
+    handlers, or podman stop would have to wait for its SIGKILL."""
+    container = runtime.create(bundle)
+    container.kill("TERM")
+    assert container.wait() == (137 if runtime.foreign else 143)
+    assert container.state()["status"] == "stopped"
+    container.delete()
+    runtime.assert_clean()
+
+
+@needs("handlers while it waits")
+@pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "TERM"])
+def test_handlers_of_the_wait_are_gone_in_the_program(runtime, bundle, name):
+    container = runtime.create(bundle.probe("process"))
+    container.start()
+    container.wait()
+    seen = facts(container.out.all())
+    assert seen["sigignored"].strip() == seen["sigblocked"].strip() == ""
+    other = runtime.create(runtime.bundle())
+    other.kill(name)
+    assert other.wait() == 128 + signal.Signals[f"SIG{name}"]
+
+
+def test_kill_ends_all_processes_in_another_containers_pid_namespace(runtime, bundle):
+    """The death of the first process doesn't end the others where the pid namespace is joined: SIGKILL goes to the
+    cgroup, that is to this container's processes and to none of the other's."""
+    owner = runtime.paused(bundle)
+    guest_bundle = runtime.bundle().namespace("pid", f"/proc/{owner.pid}/ns/pid")
+    guest = runtime.run_detached(guest_bundle.shell("sleep 1000 & echo ready; exec sleep 1000")).ready()
+    guest.kill("KILL")
+    guest.wait()
+    guest.out.all()  # the end of the pipe: the other process is gone too
+    assert owner.state()["status"] == "running"
+    assert owner.exec("/bin/true").rc == 0
+    guest.delete()
+    owner.stop()
+    owner.delete()
+    runtime.assert_clean()
+
+
+@needs("a runtime that expects nothing of its caller")
+@pytest.mark.parametrize("way", ["run", "exec"])
+def test_a_caller_that_ignores_its_children(runtime, bundle, way):
+    """An ignored SIGCHLD is inherited: children can't be waited for then, and the exit code would be lost."""
+    def ignore():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    bundle.hook("createRuntime", "/bin/true")
+    if way == "run":
+        assert runtime.run(bundle.probe("exit 42"), preexec_fn=ignore).rc == 42
+    else:
+        container = runtime.paused(bundle)
+        assert container.exec("/bin/probe", "exit", "42", check=False, preexec_fn=ignore).rc == 42
+        container.delete("--force")
+        container.wait()
+    runtime.assert_clean()
+
+
+@needs("a runtime that expects nothing of its caller")
+@pytest.mark.parametrize("closed", [(0,), (1, 2), (0, 1, 2)], ids=str)
+def test_a_caller_that_closed_its_stdio(runtime, bundle, closed):
+    """Descriptors of the runtime's own must not take the places of stdio, where the container would get them."""
+    def close():
+        for fd in closed:
+            os.close(fd)
+
+    bundle.shell("probe fds > /fds; exit 42")
+    assert runtime.run(bundle, preexec_fn=close).rc == 42
+    seen = facts((bundle.rootfs / "fds").read_text())
+    assert set(seen) == {"fd.0", "fd.1", "fd.2"}
+    assert all(seen[f"fd.{fd}"].endswith("/dev/null") for fd in closed if fd != 1), seen
+    container = runtime.paused(runtime.bundle())
+    assert container.exec("/bin/probe", "exit", "43", check=False, preexec_fn=close).rc == 43
+
+
+@needs("a state directory that is older than the cgroups")
+@pytest.mark.parametrize("verb", ["create", "run"])
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer", "startContainer", "poststart"])
+def test_a_runtime_killed_during_a_hook_leaves_what_delete_can_remove(runtime, bundle, kind, verb):
+    """As above, for each moment at which the runtime waits for something outside of it."""
+    if verb == "create" and kind in ("startContainer", "poststart"):
+        pytest.skip("create runs no such hooks")
+    entered, release = runtime.fifo("entered"), runtime.fifo("release")
+    for path in (entered.path, release.path):
+        bundle.mount(str(path), source=path)
+    bundle.hook(kind, "/bin/sh", ["sh", "-c", f"echo > {entered.path}; read x < {release.path}"])
+    bundle.pause().write()
+    ident = runtime.new_id()
+    child = runtime.popen(verb, "--bundle", bundle.path, ident, stdout=subprocess.DEVNULL)
+    entered.line()
+    child.kill()
+    child.wait()
+    release.send()
+    runtime.leftovers()  # reaps the hook, whose parent we became: its pid namespace could not end before
+    runtime.cmd("delete", "--force", ident)
+    runtime.assert_clean()
+
+
+@needs("a state directory that is older than the cgroups")
+@pytest.mark.parametrize("user_namespace", [False, True], ids=["plain", "user-namespace"])
+def test_a_runtime_killed_at_any_moment_leaves_what_delete_can_remove(runtime, bundle, user_namespace):
+    """Nothing says when the moments come, so they are spread over the time that a create takes: no order of state,
+    cgroup and process may leave one of them unrecorded."""
+    if user_namespace:
+        bundle.user_namespace()
+    bundle.mount("/mnt", kind="tmpfs", options=["size=64k"]).write()
+
+    def create(delay=None) -> None:
+        ident = runtime.new_id()
+        child = runtime.popen("create", "--bundle", bundle.path, ident, stdout=subprocess.DEVNULL,
+                              stdin=subprocess.DEVNULL)
+        try:
+            child.wait(delay)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        runtime.cmd("delete", "--force", ident)
+        runtime.assert_clean()
+
+    before = time.monotonic()
+    create()
+    whole = time.monotonic() - before
+    for number in range(25):
+        create(whole * (number + random.random()) / 25)

@@ -2,11 +2,12 @@
 """Namespaces: new, joined by path, shared with the host; user mappings and time offsets."""
 
 import os
+import shlex
 import subprocess
 
 import pytest
 
-from support import oci
+from support import host, oci
 
 needs = pytest.mark.needs
 
@@ -251,3 +252,44 @@ def test_no_pivot(runtime, bundle):
     facts = runtime.run(bundle.probe("stat /bin/probe", "readdir /"), "--no-pivot", check=True).facts
     assert facts["stat./bin/probe"].startswith("file")
     assert "rootfs" not in facts["dir./"]
+
+
+# -- root of a user namespace that somebody else made
+
+@pytest.fixture
+def nested(runtime):
+    """Commands as root of a new user namespace with a mount namespace of its own (`unshare -Urm`)."""
+    host.require_program("unshare")
+    prefix = ["unshare", "--user", "--map-root-user", "--mount"]
+    tried = subprocess.run([*prefix, "unshare", "-pf", "--mount-proc", "true"], capture_output=True, text=True)
+    if tried.returncode != 0:
+        pytest.skip(f"user namespaces with a procfs are not permitted here: {tried.stderr.strip()}")
+    return lambda *argv: [*prefix, *argv]
+
+
+@needs("containers without a user namespace of their own for root of one")
+@pytest.mark.parametrize("way", ["run", "create"])
+def test_root_of_a_user_namespace_needs_no_other(runtime, bundle, nested, way):
+    """What counts is CAP_SYS_ADMIN over the mount namespace, not whether the user namespace is the host's (podman
+    unshare, rootless podman): refused as "rootless needs a user namespace" otherwise."""
+    bundle.drop_mount("/sys/fs/cgroup")
+    bundle.mount_entry("/dev/pts")["options"].remove("gid=5")  # only root is mapped
+    del bundle.linux["resources"]
+    bundle.probe("ids", "ns", "caps", "stat /dev/null", "write /dev/null x").write()
+    ident = runtime.new_id()
+    if way == "run":
+        script = [*runtime.command_line("run", "--bundle", bundle.path, ident)]
+    else:
+        lines = [runtime.command_line("create", "--bundle", bundle.path, ident), runtime.command_line("start", ident)]
+        script = ["sh", "-c", " && ".join(shlex.join(line) for line in lines)]
+    result = runtime.call(nested(*script), check=False)
+    assert result.rc == 0, result
+    if way == "create":
+        runtime.leftovers()
+        runtime.call(nested(*runtime.command_line("delete", "--force", ident)))
+    seen = result.facts
+    assert seen["uid"] == "0 0 0 0"
+    assert int(seen["bounding"], 16) == 1 << 29 | 1 << 5 | 1 << 10
+    assert seen_ns(seen, "user") != host_ns("user") and seen_ns(seen, "mount") != host_ns("mount")
+    assert seen["write./dev/null"] == "ok"
+    runtime.assert_clean()

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the process gets: user, capabilities, limits, environment, terminal, descriptors, scheduling."""
 
+import ctypes
 import os
+import signal
 import subprocess
 
 import pytest
 
 from support import host
-from support.oci import facts
+from support.oci import Stream, facts
 
 needs = pytest.mark.needs
 BIT = {"CAP_CHOWN": 0, "CAP_KILL": 5, "CAP_NET_BIND_SERVICE": 10, "CAP_SYS_ADMIN": 21, "CAP_AUDIT_WRITE": 29}
@@ -172,7 +174,7 @@ def test_oom_score_adj_is_inherited_when_absent(runtime, bundle):
 @pytest.mark.parametrize("scheduler,expected", [
     ({"policy": "SCHED_BATCH", "nice": 5}, ("3", "5", "0")),
     ({"policy": "SCHED_OTHER", "nice": 19}, ("0", "19", "0")),
-    ({"policy": "SCHED_IDLE"}, ("5", "0", "0")),
+    ({"policy": "SCHED_IDLE"}, ("5", str(os.nice(0)), "0")),  # which keeps the nice value
     ({"policy": "SCHED_FIFO", "priority": 10}, ("1", "0", "10")),
     ({"policy": "SCHED_RR", "priority": 3, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}, ("2", "0", "3")),
 ], ids=lambda value: value["policy"] if isinstance(value, dict) else "")
@@ -329,8 +331,6 @@ def test_a_cwd_that_only_root_may_enter(runtime, bundle):
 
 @needs("signals reset to their defaults")
 def test_signals_are_reset(runtime, bundle):
-    import signal
-
     def block_and_ignore():
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -356,6 +356,52 @@ def test_no_new_keyring(runtime, bundle):
                          check=True)
     result = runtime.run(bundle.probe("process"), "--no-new-keyring", check=True)
     assert result.facts["keyring"] == facts(own.stdout)["keyring"]
+
+
+def describe_key(serial: int) -> str:
+    """keyctl(KEYCTL_DESCRIBE): type;uid;gid;permissions;name, or nothing where that is not to be had."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = ctypes.create_string_buffer(256)
+    number = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine)
+    if number is None or libc.syscall(number, 6, serial, buffer, ctypes.c_size_t(len(buffer))) < 0:
+        return ""
+    return buffer.value.decode()
+
+
+@needs("session keyrings without a name")
+@pytest.mark.parametrize("way", ["run", "exec"])
+def test_the_session_keyring_is_anonymous(runtime, bundle, way):
+    """One with the container's name could have been made before by somebody else, who then shares its keys. The
+    kernel calls anonymous ones "_ses"."""
+    bundle.probe("process", "catch 15 0", "say ready", "pause")
+    container = runtime.run_detached(bundle)
+    seen = facts(container.out.until("ready\n"))
+    if way == "exec":
+        pid_file = runtime.work / "exec.pid"
+        reader, writer = os.pipe()
+        out = Stream(reader)
+        container.exec("/bin/probe", "process", "+", "say", "ready", "+", "pause",
+                       flags=["--detach", "--pid-file", pid_file], stdout=writer)
+        os.close(writer)
+        other = facts(out.until("ready\n"))
+        out.close()
+        assert other["keyring"] != seen["keyring"]
+        seen = other
+    found = describe_key(int(seen["keyring"]))  # 0: this kernel has none
+    if way == "exec":
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        os.waitpid(int(pid_file.read_text()), 0)
+    container.stop()
+    if not found:
+        pytest.skip("keyrings can't be looked at here")
+    assert found.split(";", 4)[4] == "_ses"
+
+
+def test_exec_without_new_keyring(runtime, bundle):
+    """--no-new-keyring of create counts for exec, too."""
+    container = runtime.paused(bundle, "--no-new-keyring")
+    own = subprocess.run([runtime.root_maker.programs["probe"], "process"], capture_output=True, text=True, check=True)
+    assert container.exec_probe("process")["keyring"] == facts(own.stdout)["keyring"]
 
 
 # -- sysctl
@@ -431,3 +477,23 @@ def test_listen_fds(runtime, bundle):
     assert result.facts["fdread.3"] == "activated"
     assert result.facts["env.LISTEN_FDS"] == "1"
     assert result.facts["env.LISTEN_PID"] == "1"
+
+
+@needs("LISTEN_FDS checked against what is open")
+@pytest.mark.parametrize("case", ["foreign-pid", "foreign-pid-open", "not-open", "not-open-no-pid"])
+def test_listen_fds_that_are_not_ours(runtime, bundle, case):
+    """Left over in the environment of an activated service's children, they are no reason to fail, and nothing is
+    handed on."""
+    opened = os.open("/dev/zero", os.O_RDONLY)
+    bundle.probe("fds", "env").write()
+    command = runtime.command_line("run", "--bundle", bundle.path, runtime.new_id())
+    pid = {"foreign-pid": "LISTEN_PID=1", "foreign-pid-open": "LISTEN_PID=1", "not-open": "LISTEN_PID=$$",
+           "not-open-no-pid": ""}[case]
+    redirection = f"3<&{opened}" if case == "foreign-pid-open" else "3<&-"
+    try:
+        result = runtime.call(["bash", "-c", f'export LISTEN_FDS=1 {pid}; exec "$@" {redirection}', "sh", *command],
+                              pass_fds=(opened,))
+    finally:
+        os.close(opened)
+    assert "env.LISTEN_FDS" not in result.facts
+    assert not [key for key in result.facts if key.startswith("fd.") and key not in ("fd.0", "fd.1", "fd.2")]

@@ -54,6 +54,23 @@ def test_a_container_mount_reaches_the_host_when_shared(runtime, bundle, shared)
     assert mount_at(oci.mounts_of(), str(shared / "sub"))
 
 
+@needs("an entry of propagation alone")
+@pytest.mark.parametrize("more", [{}, {"type": ""}, {"type": "", "source": ""}],
+                         ids=["absent", "no-type", "empty"])
+@pytest.mark.parametrize("first,then,tags", [("rprivate", "unbindable", {"unbindable"}), ("rprivate", "rshared", {"shared"}),
+                                             ("rslave", "rprivate", set())])
+def test_an_entry_of_propagation_alone_changes_an_earlier_mount(runtime, bundle, shared, first, then, tags, more):
+    """Without a type there is nothing to mount: the entry is a remount of what is there. Taken for a mount it fails,
+    or covers the first one."""
+    bundle.linux["rootfsPropagation"] = "rshared" if then == "rshared" else "rslave"
+    bundle.mount("/mnt", source=shared, options=["rbind", first])
+    bundle.mounts.append({"destination": "/mnt", "options": [then], **more})
+    container = runtime.paused(bundle)
+    assert mount_at(container.mounts(), "/mnt").propagation & {"shared", "master", "unbindable"} == tags
+    assert len([m for m in container.mounts() if m.point == "/mnt"]) == 1
+    assert container.exec_probe("stat /mnt/sub")["stat./mnt/sub"].startswith("dir")
+
+
 @pytest.mark.parametrize("value,tags", [
     ("private", set()), ("rprivate", set()),
     pytest.param("unbindable", {"unbindable"}, marks=needs("an unbindable root"))])

@@ -136,6 +136,63 @@ def test_flags(runtime, bundle, flags):
     assert runtime.probe(bundle, "mkdir /x")["mkdir./x"] == "EPERM"
 
 
+# What the probe calls to say a word, and execve: no close_range, sendmsg, prlimit64, prctl, capset, read, …
+BARE = """
+execve arch_prctl brk exit exit_group fstat getrandom mmap mprotect munmap newfstatat readlink readlinkat rseq
+set_robust_list set_tid_address
+""".split()
+
+
+def bare(*more: str, action="SCMP_ACT_ERRNO") -> dict:
+    return {"defaultAction": action, "architectures": ["SCMP_ARCH_X86_64"],
+            "syscalls": [{"names": [*BARE, *more], "action": "SCMP_ACT_ALLOW"}]}
+
+
+@needs("nothing but execve after the filter")
+@pytest.mark.parametrize("way", ["run", "create", "exec"])
+@pytest.mark.parametrize("action", ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"])
+def test_a_filter_allows_only_what_the_program_needs(runtime, bundle, action, way):
+    """With noNewPrivileges nothing of the runtime's own comes after the filter but execve: a call of it that the list
+    lacks (close_range, rt_sigaction, …) would fail the start, or with the second action kill the process."""
+    needed = ["write"] + (["prlimit64"] if action == "SCMP_ACT_KILL_PROCESS" else [])
+    bundle.linux["seccomp"] = bare(*needed, action=action)
+    if way == "run":
+        result = runtime.run(bundle.probe("say hello"))
+        assert (result.rc, result.out) == (0, "hello\n"), result
+    elif way == "create":
+        container = runtime.launch(bundle.probe("say hello"))
+        assert container.wait() == 0
+        assert container.out.all() == "hello\n"
+    else:
+        container = runtime.create(bundle)  # a waiting process has no filter yet
+        assert container.exec("/bin/probe", "say", "hello").out == "hello\n"
+
+
+@needs("nothing but execve after the filter")
+@pytest.mark.parametrize("way", ["run", "create", "exec"])
+@pytest.mark.parametrize("can_write", [False, True], ids=["mute", "write"])
+@pytest.mark.parametrize("script,code", [("#!/no/such/interpreter\n", 127), ("no format that is known\n", 126)])
+def test_a_failing_execve_under_such_a_filter(runtime, bundle, script, code, can_write, way):
+    """The filter forbids sendmsg, with which the failure is reported: write(2) or the exit code say it then. Without
+    that the end of the socket would be taken for success, and the code for the program's own."""
+    (bundle.rootfs / "bin/broken").write_text(script)
+    (bundle.rootfs / "bin/broken").chmod(0o755)
+    bundle.linux["seccomp"] = bare(*(["write"] if can_write else []))
+    bundle.args("/bin/broken")
+    if way == "create":
+        container = runtime.create(bundle)
+        result = container.cmd("start", check=False)
+        assert container.wait() in ((1, code) if can_write else (code,))
+        assert container.state()["status"] == "stopped"
+        assert (result.rc != 0) == can_write, result
+    else:
+        result = runtime.run(bundle) if way == "run" else runtime.create(bundle.args("/bin/true")).exec(
+            "/bin/broken", check=False)
+        assert result.rc == code, result
+    if can_write:
+        assert "/bin/broken" in result.error, result
+
+
 @pytest.mark.parametrize("no_new_privileges", [True, False])
 def test_a_filter_with_and_without_no_new_privileges(runtime, bundle, no_new_privileges):
     """Without it the filter is loaded while CAP_SYS_ADMIN is still there."""

@@ -323,7 +323,11 @@ class Runtime:
 
     def _strays(self) -> dict[int, str]:
         """Children that appeared during the test and still live. Zombies are reaped; one that is about to end
-        (a helper of the runtime) gets the time to do so."""
+        (a helper of the runtime) gets the time to do so. The first process of a pid namespace ends only when we have
+        reaped those of its processes that became ours: hence the second look."""
+        return self._reap() and self._reap()
+
+    def _reap(self) -> dict[int, str]:
         strays = {}
         for pid, name in children_of_this_process().items():
             if pid in self._children_before or pid in (c.pid for c in self.containers if c.status is None):

@@ -72,7 +72,16 @@ function(berth_program name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE berth_options ${arg_DEPS})
   if(BERTH_LTO)
-    target_link_options(${name} PRIVATE -flto=thin -ffat-lto-objects -Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/lto)
+    target_link_options(${name} PRIVATE -flto=thin -Wl,--fat-lto-objects -Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/lto)
+  endif()
+  # What runs holds no debug information; debuggers find it in the file beside it.
+  if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    add_custom_command(
+      TARGET ${name}
+      POST_BUILD
+      COMMAND llvm-objcopy-19 --only-keep-debug $<TARGET_FILE:${name}> $<TARGET_FILE:${name}>.debug
+      COMMAND llvm-objcopy-19 --strip-all --add-gnu-debuglink=$<TARGET_FILE:${name}>.debug $<TARGET_FILE:${name}>
+      VERBATIM)
   endif()
   # Sanitizers need a dynamic libc.
   if(arg_STATIC AND NOT BERTH_SANITIZE)

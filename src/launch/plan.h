@@ -351,7 +351,7 @@ struct Report {
         reached,   ///< `value` is a Phase; Ready carries the console's master if asked for
         listener,  ///< seccomp's listener will be descriptor `value` of this process, which then spins until
                    ///< the 32-bit word at `address` of its memory is no longer 0
-        failed,  ///< operation `value` (an index) failed with errno `error` at `step`; nothing follows
+        failed,    ///< operation `value` (an index) failed with errno `error` at `step`; nothing follows
     };
     Kind kind = Kind::failed;
     bool in_stage = false;

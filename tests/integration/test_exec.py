@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """exec: a second process in a running container."""
 
+import subprocess
 import json
 import os
 import signal
@@ -253,6 +254,7 @@ def test_process_file(runtime, running, with_process):
     assert int(seen["bounding"], 16) == 1
 
 
+@needs("limits of the container for exec --process")
 def test_a_process_file_without_bounds_gets_the_containers(runtime, running, with_process):
     """What the file leaves out is no privilege: capabilities and limits are those of config.json. Taken for empty,
     the process would have no capability at all; taken for absent, the runtime's."""
@@ -357,9 +359,8 @@ def test_a_created_container_can_be_entered(runtime, bundle):
 
 
 def test_exec_processes_end_with_the_container(runtime, running):
-    child = runtime.popen("exec", running.id, "/bin/sleep", "1000")
-    while len(json.loads(running.cmd("ps", "--format", "json").out)) < 2:
-        pass  # each round is a command: the wait for the process to join
+    child = runtime.popen("exec", running.id, "/bin/sh", "-c", "echo ready; exec sleep 1000", stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"ready\n"
     running.stop()
     assert child.wait(20) == 137
 

@@ -363,7 +363,7 @@ def test_term_ends_a_created_container(runtime, bundle):
     handlers, or podman stop would have to wait for its SIGKILL."""
     container = runtime.create(bundle)
     container.kill("TERM")
-    assert container.wait() == (137 if runtime.foreign else 143)
+    assert container.wait() == (2 if runtime.foreign else 143)
     assert container.state()["status"] == "stopped"
     container.delete()
     runtime.assert_clean()
@@ -382,6 +382,7 @@ def test_handlers_of_the_wait_are_gone_in_the_program(runtime, bundle, name):
     assert other.wait() == 128 + signal.Signals[f"SIG{name}"]
 
 
+@needs("KILL for all where the pid namespace is joined")
 def test_kill_ends_all_processes_in_another_containers_pid_namespace(runtime, bundle):
     """The death of the first process doesn't end the others where the pid namespace is joined: SIGKILL goes to the
     cgroup, that is to this container's processes and to none of the other's."""

@@ -57,8 +57,8 @@ def test_a_container_mount_reaches_the_host_when_shared(runtime, bundle, shared)
 @needs("an entry of propagation alone")
 @pytest.mark.parametrize("more", [{}, {"type": ""}, {"type": "", "source": ""}],
                          ids=["absent", "no-type", "empty"])
-@pytest.mark.parametrize("first,then,tags", [("rprivate", "unbindable", {"unbindable"}), ("rprivate", "rshared", {"shared"}),
-                                             ("rslave", "rprivate", set())])
+@pytest.mark.parametrize("first,then,tags", [("rprivate", "unbindable", {"unbindable"}),
+                                             ("rprivate", "rshared", {"shared"}), ("rslave", "rprivate", set())])
 def test_an_entry_of_propagation_alone_changes_an_earlier_mount(runtime, bundle, shared, first, then, tags, more):
     """Without a type there is nothing to mount: the entry is a remount of what is there. Taken for a mount it fails,
     or covers the first one."""

@@ -19,7 +19,7 @@ rows = {}
 with measure.scratch() as work:
     if measure.BIN.is_dir():
         for program in sorted(measure.BIN.iterdir()):
-            if program.is_file() and not program.is_symlink():
+            if program.is_file() and not program.is_symlink() and program.suffix != ".debug":
                 rows[program.name] = [stripped_size(program, work) / 1024]
     for name, path in measure.runtimes().items():
         if name != "berth-oci":

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """exec: a second process in a running container."""
 
-import subprocess
 import json
 import os
 import signal
+import subprocess
 
 import pytest
 

@@ -318,9 +318,9 @@ class Creation {
         bool joined = network != nullptr && !network->path.empty();
         UniqueFd target =
             sys::open_file(joined ? network->path : fmt::format("/proc/{}/ns/net", pid), O_RDONLY);
-        for (const auto& [name, device] : config_.linux_->netDevices)
-            with_context([&] { return "linux.netDevices." + name; },
-                         [&] { sys::move_device(name, target.get(), device.name); });
+        for (const auto& item : config_.linux_->netDevices)
+            with_context([&] { return "linux.netDevices." + item.first; },
+                         [&] { sys::move_device(item.first, target.get(), item.second.name); });
     }
 
     spec::State state_for_hooks(pid_t pid) const {

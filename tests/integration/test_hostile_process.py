@@ -197,8 +197,17 @@ def test_inherited_descriptors_are_closed(runtime, bundle, canary):
     assert open_descriptors(seen) == {"0", "1", "2"}, seen
 
 
-def test_hooks_inherit_no_descriptors(runtime, bundle, canary):
-    """The same for hooks that run in the container."""
+@pytest.mark.parametrize("kind", ["createRuntime", "createContainer"])
+def test_hooks_inherit_no_descriptors(runtime, bundle, canary, kind):
+    """The same for hooks, which the runtime executes itself."""
+    seen = bundle.path / "hook.out"
+    bundle.hook(kind, "/bin/sh", ["sh", "-c", f"ls /proc/$$/fd > {seen}"]).write()
+    argv = runtime.command_line("run", "--bundle", bundle.path, runtime.new_id())
+    runtime.call(with_descriptor(7, canary.path, argv), timeout=HANG)
+    assert "7" not in seen.read_text().split()
+
+
+def test_hooks_of_the_image_inherit_no_descriptors(runtime, bundle, canary):
     bundle.hook("startContainer", "/bin/sh", ["sh", "-c", "/bin/probe fds > /hook.out"]).write()
     argv = runtime.command_line("run", "--bundle", bundle.path, runtime.new_id())
     runtime.call(with_descriptor(7, canary.path, argv), timeout=HANG)

@@ -395,9 +395,12 @@ def test_an_idmapped_mount(runtime, bundle, option, inner):
     """Files of host user 0 appear as 70000 through the mapping; `ridmap` also below."""
     path = runtime.work / "mapped"
     path.mkdir()
+    host.require_idmapped_mounts(path)
     (path / "sub").mkdir()
     oci.mount("tmpfs", path / "sub", "tmpfs")
     try:
+        if option == "ridmap":
+            host.require_idmapped_mounts(path / "sub")
         (path / "file").touch()
         (path / "sub/file").touch()
         bundle.mount("/mnt", source=path, options=["rbind", option], **IDMAP)
@@ -413,6 +416,7 @@ def test_an_idmapped_mount_writes_as_mapped(runtime, bundle):
     path = runtime.work / "mapped"
     path.mkdir(mode=0o777)
     path.chmod(0o777)
+    host.require_idmapped_mounts(path)
     bundle.process["user"] = {"uid": 70005, "gid": 70006}
     bundle.mount("/mnt", source=path, options=["bind", "idmap"], **IDMAP)
     assert runtime.probe(bundle, "write /mnt/new x")["write./mnt/new"] == "ok"
@@ -425,6 +429,7 @@ def test_an_idmapped_mount_uses_the_containers_mapping_by_default(runtime, bundl
     path.mkdir()
     (path / "file").touch()
     os.chown(path / "file", 7, 8)
+    host.require_idmapped_mounts(path)
     bundle.user_namespace()
     bundle.mount("/mnt", source=path, options=["bind", "idmap"])
     assert runtime.probe(bundle, "stat /mnt/file")["stat./mnt/file"].split()[2] == "7:8"

@@ -3,6 +3,7 @@
 
 import functools
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def controllers() -> set[str]:
 def require_controller(name: str) -> None:
     if name not in controllers():
         pytest.skip(f"this machine has no {name} cgroup controller")
+
+
+def require_idmapped_mounts(path) -> None:
+    """Whether a mount of the file system of `path` can be idmapped is the file system's matter."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True, check=True).stdout.strip()
+    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+    since = {"ext2/ext3": (5, 12), "xfs": (5, 12), "btrfs": (5, 15), "erofs": (5, 19), "tmpfs": (6, 3)}.get(kind)
+    if since is None or release < since:
+        pytest.skip(f"{kind} can't be idmapped on this kernel")
 
 
 def require_v1() -> None:

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Namespaces: new, joined by path, shared with the host; user mappings and time offsets."""
 
+import contextlib
+import json
 import os
+import pwd
 import shlex
+import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -293,3 +299,43 @@ def test_root_of_a_user_namespace_needs_no_other(runtime, bundle, nested, way):
     assert seen_ns(seen, "user") != host_ns("user") and seen_ns(seen, "mount") != host_ns("mount")
     assert seen["write./dev/null"] == "ok"
     runtime.assert_clean()
+
+
+def subordinate_user():
+    """A user who may map ranges of ids (subuid(5)), with the first of them."""
+    for line in Path("/etc/subuid").read_text().splitlines() if os.path.exists("/etc/subuid") else []:
+        name, first, _ = line.split(":")
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name), int(first)
+    pytest.skip("no user with subordinate ids (/etc/subuid)")
+
+
+@pytest.mark.vm_short
+@pytest.mark.parametrize("ranges", [1, 2])
+def test_an_unprivileged_user_maps_by_the_tools(runtime, bundle, ranges):
+    """Without root's rights: newuidmap(1) for ranges; the one own id can be mapped without it."""
+    user, first = subordinate_user()
+    home = Path(tempfile.mkdtemp(prefix="berth-user-"))
+    try:
+        shutil.copytree(bundle.rootfs, home / "rootfs", symlinks=True, ignore=shutil.ignore_patterns("dev", "proc", "sys"))
+        (home / "tools").mkdir()
+        shutil.copy(runtime.binary, home / "tools/berth-oci")
+        ids = {"uid": user.pw_uid, "gid": user.pw_gid}
+        for folder in [home, *home.rglob("*")]:
+            if not folder.is_symlink():
+                os.chown(folder, user.pw_uid, user.pw_gid)
+        as_user = {"user": ids["uid"], "group": ids["gid"], "extra_groups": [], "cwd": home, "timeout": 60,
+                   "env": {"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(home)}, "capture_output": True, "text": True}
+        assert subprocess.run(["tools/berth-oci", "spec", "--rootless"], **as_user).returncode == 0
+        config = json.loads((home / "config.json").read_text())
+        config["process"] |= {"terminal": False, "args": ["/bin/sh", "-c", "cat /proc/self/uid_map"]}
+        for kind in ("uid", "gid"):
+            maps = [{"containerID": 0, "hostID": ids[kind], "size": 1}, {"containerID": 1, "hostID": first, "size": 65536}]
+            config["linux"][kind + "Mappings"] = maps[:ranges]
+        (home / "config.json").write_text(json.dumps(config))
+        result = subprocess.run(["tools/berth-oci", "run", f"user-{os.getpid()}"], **as_user)
+        assert result.returncode == 0, result.stderr
+        expected = [["0", str(user.pw_uid), "1"], ["1", str(first), "65536"]][:ranges]
+        assert [line.split() for line in result.stdout.splitlines()] == expected
+    finally:
+        shutil.rmtree(home)

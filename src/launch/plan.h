@@ -247,7 +247,7 @@ struct CloseDescriptors {
 struct FindProgram {};
 
 /// Tells the parent that `phase` is reached and, with `wait`, goes on when it answers.
-enum class Phase : uint8_t { mapped, create_runtime, create_container, ready };
+enum class Phase : uint8_t { mapped, create_runtime, ready };
 struct Sync {
     Phase phase;
     bool announce;

@@ -98,12 +98,14 @@ int MappingNamespaces::get(const IdMappings& mappings) {
     args.flags = CLONE_NEWUSER | CLONE_PIDFD;
     args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
     args.exit_signal = SIGCHLD;
+    const pid_t parent = ::getpid();
     long pid = launch::clone_process(args);
     if (pid < 0)
         throw errno_error(static_cast<int>(-pid), "clone3 of a user namespace for an idmapped mount");
     if (pid == 0) {
         launch::call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        while (launch::call(SYS_getppid) != 1) launch::call(SYS_pause);
+        // It may have died before that was set.
+        while (launch::call(SYS_getppid) == parent) launch::call(SYS_pause);
         launch::call(SYS_exit_group, 0);
     }
     sys::Child holder(static_cast<pid_t>(pid), UniqueFd(pidfd));

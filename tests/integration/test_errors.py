@@ -156,7 +156,7 @@ def test_a_bind_source_that_does_not_exist(runtime, bundle):
 
 
 def test_a_file_cannot_be_mounted_on_a_directory(runtime, bundle):
-    bundle.mount("/etc", source="/etc/hostname")
+    bundle.mount("/etc", source="/etc/passwd")
     fails(runtime, runtime.run(bundle), "not a directory")
 
 

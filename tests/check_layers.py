@@ -24,9 +24,9 @@ LAYERS = {
     "runtime": ("base sys spec launch", "fmt libseccomp"),
     "async": ("base sys", "fmt asio"),
     "http": ("base async", "fmt asio beast openssl"),
-    "store": ("base sys spec db", "fmt isal zstd"),
+    "store": ("base sys spec db", "fmt isal zlib zstd"),
     "net": ("base sys async spec db", "fmt libnl nftables"),
-    "registry": ("base sys async http spec store", "fmt"),
+    "registry": ("base sys async http spec db store", "fmt crypt"),
     # async for the client alone, see MORE: the shim has a loop of its own.  zlib: it compresses the logs it rotates.
     "shim": ("base sys spec runtime", "fmt zlib"),
     "engine": (ALL_BELOW_ENGINE, "fmt"),
@@ -61,7 +61,8 @@ LIBRARIES = [
     # The one Asio header that whoever sees async/ may include: it costs little to compile.
     ("awaitable", r"boost/asio/awaitable\.hpp"),
     ("beast", r"boost/beast(\.hpp|/.*)"),
-    ("asio", r"boost/asio(\.hpp|/.*)"),
+    # Asio's errors are those of Boost.System.
+    ("asio", r"boost/(asio|system)(\.hpp|/.*)"),
     ("json", r"boost/(json|mp11)(\.hpp|/.*)"),
     # Wire structs are described where they are defined, in any folder that sees base/json.h.
     ("describe", r"boost/describe(\.hpp|/.*)"),
@@ -78,6 +79,7 @@ LIBRARIES = [
     ("sqlite", r"sqlite3(ext)?\.h"),
     ("isal", r"(isa-l\.h|isa-l/.*)"),
     ("yamlcpp", r"yaml-cpp/.*"),
+    ("crypt", r"crypt\.h"),
     ("gtest", r"(gtest|gmock)/.*"),
     ("benchmark", r"benchmark/.*"),
 ]

@@ -25,9 +25,11 @@
 /// A struct is made known with BOOST_DESCRIBE_STRUCT(Name, (), (member, …)); its members carry the names of
 /// the wire
 /// ("noNewPrivileges"), with a trailing '_' where the name is a C++ keyword ("class_").
-/// Decoding ignores unknown keys, takes null for a missing key, and leaves a missing key at the member's
-/// default. Errors are invalid_argument and name the field: "process.args[2]: expected a string, found a
-/// number".
+/// A struct whose names on the wire are no C++ names has a function beside it that argument-dependent lookup
+/// finds: `constexpr std::string_view json_key(const Name*, std::string_view member)`. A type with `static T
+/// parse(std::string_view)`, `text()` and `empty()` is a string on the wire (Digest). Decoding ignores
+/// unknown keys, takes null for a missing key, and leaves a missing key at the member's default. Errors are
+/// invalid_argument and name the field: "process.args[2]: expected a string, found a number".
 namespace berth::json {
 
 using Value = boost::json::value;
@@ -78,9 +80,20 @@ concept Described = boost::describe::has_describe_members<T>::value;
 template <typename T>
 concept DescribedEnum = boost::describe::has_describe_enumerators<T>::value;
 
+/// A value with a text of its own.
+template <typename T>
+concept TextValue = !Described<T> && requires(const T& value, std::string_view text) {
+    { T::parse(text) } -> std::same_as<T>;
+    { value.text() } -> std::convertible_to<std::string_view>;
+    { value.empty() } -> std::same_as<bool>;
+};
+
 /// "class_" on the C++ side is "class" on the wire.
+template <typename T>
 constexpr std::string_view wire_name(const char* member) {
     std::string_view name = member;
+    if constexpr (requires { json_key(static_cast<const T*>(nullptr), name); })
+        name = json_key(static_cast<const T*>(nullptr), name);
     if (name.ends_with('_')) name.remove_suffix(1);
     return name;
 }
@@ -130,6 +143,10 @@ void decode_into(T& into, const Value& from, const Path& path) {
         if (!from.is_null()) into = static_cast<T>(detail::decode_double(from, path));
     } else if constexpr (std::same_as<T, std::string>) {
         if (!from.is_null()) into = detail::decode_string(from, path);
+    } else if constexpr (detail::TextValue<T>) {
+        if (from.is_null()) return;
+        std::string_view text = detail::decode_string(from, path);
+        if (!text.empty()) into = with_context([&] { return path.text(); }, [&] { return T::parse(text); });
     } else if constexpr (detail::is_vector<T>::value) {
         if (from.is_null()) return;
         const Array& array = detail::decode_array(from, path);
@@ -152,7 +169,7 @@ void decode_into(T& into, const Value& from, const Path& path) {
         if (from.is_null()) return;
         const Object& object = detail::decode_object(from, path);
         boost::mp11::mp_for_each<detail::Members<T>>([&](auto member) {
-            std::string_view key = detail::wire_name(member.name);
+            std::string_view key = detail::wire_name<T>(member.name);
             if (const Value* value = detail::find(object, key))
                 decode_into(into.*member.pointer, *value, Path{&path, key, 0, false});
         });
@@ -193,6 +210,8 @@ Value encode(const T& from, Omit omit = Omit::empty) {
         return Value(static_cast<double>(from));
     } else if constexpr (std::same_as<T, std::string>) {
         return Value(from);
+    } else if constexpr (detail::TextValue<T>) {
+        return Value(boost::json::string(from.text()));
     } else if constexpr (detail::is_vector<T>::value) {
         Array array;
         array.reserve(from.size());
@@ -212,13 +231,13 @@ Value encode(const T& from, Omit omit = Omit::empty) {
                 if constexpr (detail::is_optional<Member>::value) {
                     if (!value) return;
                 } else if constexpr (std::same_as<Member, std::string> || detail::is_vector<Member>::value ||
-                                     detail::is_string_map<Member>::value) {
+                                     detail::is_string_map<Member>::value || detail::TextValue<Member>) {
                     if (value.empty()) return;
                 } else if constexpr (std::same_as<Member, Value>) {
                     if (value.is_null()) return;
                 }
             }
-            object.emplace(detail::wire_name(member.name), encode(value, omit));
+            object.emplace(detail::wire_name<T>(member.name), encode(value, omit));
         });
         return object;
     }

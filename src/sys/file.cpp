@@ -125,24 +125,50 @@ std::vector<std::string> list_dir(int dir) {
     return names;
 }
 
-void remove_tree_at(int dir, const std::string& name) {
-    if (::unlinkat(dir, name.c_str(), 0) == 0 || is_absent(errno)) return;
+namespace {
+
+/// As many descriptors are open at once, however deep a tree is: what lies deeper is moved up first.
+constexpr int kMaxOpenFolders = 32;
+
+/// Whether the entry is gone; false: a folder that is not empty.
+bool remove_entry(int dir, const std::string& name) {
+    if (::unlinkat(dir, name.c_str(), 0) == 0 || is_absent(errno)) return true;
     if (errno != EISDIR && errno != EPERM) throw errno_error(errno, "unlink " + name);
-    if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) == 0 || is_absent(errno)) return;
+    if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) == 0 || is_absent(errno)) return true;
     if (errno != ENOTEMPTY && errno != EEXIST) throw errno_error(errno, "rmdir " + name);
-    // The way to it may cross mounts and symlinks (it is trusted); from the name itself on nothing may.
-    if (size_t slash = name.find_last_of('/'); slash != std::string::npos && slash + 1 < name.size()) {
-        UniqueFd parent = open_at(dir, name.substr(0, slash + 1), O_RDONLY | O_DIRECTORY);
-        return remove_tree_at(parent.get(), name.substr(slash + 1));
-    }
+    return false;
+}
+
+void remove_folder(int top, int dir, const std::string& name, int depth) {
     open_how how{};
     how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
     UniqueFd fd(static_cast<int>(
         check(::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof how), [&] { return "open " + name; })));
-    for (const std::string& entry : list_dir(fd.get())) remove_tree_at(fd.get(), entry);
-    if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) < 0 && !is_absent(errno))
-        throw errno_error(errno, "rmdir " + name);
+    if (top < 0) top = fd.get();
+    do {
+        for (const std::string& entry : list_dir(fd.get())) {
+            if (remove_entry(fd.get(), entry)) continue;
+            if (depth < kMaxOpenFolders)
+                remove_folder(top, fd.get(), entry, depth + 1);
+            else
+                check(::renameat(fd.get(), entry.c_str(), top, random_hex(16).c_str()),
+                      [&] { return "rename " + entry; });
+        }
+        // The topmost folder may have got more meanwhile.
+    } while (!remove_entry(dir, name));
+}
+
+}  // namespace
+
+void remove_tree_at(int dir, const std::string& name) {
+    if (remove_entry(dir, name)) return;
+    // The way to it may cross mounts and symlinks (it is trusted); from the name itself on nothing may.
+    if (size_t slash = name.find_last_of('/'); slash != std::string::npos && slash + 1 < name.size()) {
+        UniqueFd parent = open_at(dir, name.substr(0, slash + 1), O_RDONLY | O_DIRECTORY);
+        return remove_tree_at(parent.get(), name.substr(slash + 1));
+    }
+    remove_folder(-1, dir, name, 0);
 }
 
 bool exists(const std::string& path) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,6 +51,24 @@ TEST_F(FileTest, RemoveTreeDoesNotFollowSymlinks) {
     EXPECT_FALSE(exists(path_ + "/gone"));
     EXPECT_TRUE(exists(path_ + "/keep/inside"));
     remove_tree_at(dir_.get(), "gone");  // absent is fine
+}
+
+TEST_F(FileTest, RemoveTreeTakesAnyDepthWithFewDescriptors) {
+    UniqueFd at = open_at(dir_.get(), ".", O_RDONLY | O_DIRECTORY);
+    for (int i = 0; i < 3000; ++i) {
+        std::string name = i == 0 ? "deep" : "d";
+        ASSERT_EQ(::mkdirat(at.get(), name.c_str(), 0700), 0);
+        at = open_at(at.get(), name, O_RDONLY | O_DIRECTORY);
+        ASSERT_EQ(::mkdirat(at.get(), "beside", 0700), 0);
+    }
+    at.reset();
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit few{100, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    remove_tree_at(dir_.get(), "deep");
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_THAT(list_dir(dir_.get()), testing::IsEmpty());
 }
 
 TEST(CleanPath, IsLexical) {

@@ -121,7 +121,8 @@ std::optional<TarTime> parse_pax_time(std::string_view text) {
         std::string_view fraction = text.substr(point + 1);
         if (fraction.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
         for (size_t i = 0; i < 9; ++i)
-            nanoseconds = nanoseconds * 10 + (i < fraction.size() ? static_cast<uint32_t>(fraction[i] - '0') : 0);
+            nanoseconds =
+                nanoseconds * 10 + (i < fraction.size() ? static_cast<uint32_t>(fraction[i] - '0') : 0);
         more = fraction.size() > 9 && fraction.find_first_not_of('0', 9) != std::string_view::npos;
     }
     TarTime time{static_cast<int64_t>(*seconds), nanoseconds};

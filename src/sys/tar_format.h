@@ -13,7 +13,8 @@
 #include "sys/tar_reader.h"
 
 /// The bytes of tar headers: where fields lie and how they are written. For the tar reader and writer only.
-/// Sources: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar manual, "Basic Tar Format".
+/// Sources: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar manual, "Basic
+/// Tar Format".
 namespace berth::sys::tar {
 
 inline constexpr size_t kBlock = 512;
@@ -24,9 +25,9 @@ struct Field {
     size_t offset, size;
 };
 
-inline constexpr Field kName{0, 100}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{124, 12}, kMtime{136, 12},
-    kChecksum{148, 8}, kType{156, 1}, kLinkName{157, 100}, kMagic{257, 8}, kUname{265, 32}, kGname{297, 32},
-    kDevMajor{329, 8}, kDevMinor{337, 8}, kPrefix{345, 155};
+inline constexpr Field kName{0, 100}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{124, 12},
+    kMtime{136, 12}, kChecksum{148, 8}, kType{156, 1}, kLinkName{157, 100}, kMagic{257, 8}, kUname{265, 32},
+    kGname{297, 32}, kDevMajor{329, 8}, kDevMinor{337, 8}, kPrefix{345, 155};
 /// Old GNU.
 inline constexpr Field kGnuAtime{345, 12}, kGnuCtime{357, 12}, kGnuRealSize{483, 12};
 inline constexpr size_t kGnuSparse = 386, kGnuSparseCount = 4, kGnuIsExtended = 482;
@@ -46,11 +47,12 @@ inline std::string_view text_field(const char* block, Field where) {
     return all.substr(0, all.find('\0'));
 }
 
-/// Octal digits with blanks around, or base 256 (first bit set; two's complement). Blank: 0. Nothing if malformed or
-/// more than 63 bits.
+/// Octal digits with blanks around, or base 256 (first bit set; two's complement). Blank: 0. Nothing if
+/// malformed or more than 63 bits.
 std::optional<int64_t> parse_numeric(std::string_view field);
 
-/// Sums of a header's bytes, its checksum taken as blanks: unsigned as the standard has it, and signed as some wrote it.
+/// Sums of a header's bytes, its checksum taken as blanks: unsigned as the standard has it, and signed as
+/// some wrote it.
 uint32_t checksum(const char* block);
 int32_t signed_checksum(const char* block);
 bool is_zero_block(const char* block);
@@ -78,8 +80,8 @@ std::string print_pax(const std::map<std::string, std::string>& records);
 /// Numbers that `separator` ends, of a sparse map: offset, length, offset, length… Throws invalid_argument.
 std::vector<TarHeader::Segment> parse_sparse_map(std::string_view text, char separator);
 
-/// Checks that data areas are in order, apart, within `size`, and `data_size` in sum; takes empty ones out. Throws
-/// invalid_argument.
+/// Checks that data areas are in order, apart, within `size`, and `data_size` in sum; takes empty ones out.
+/// Throws invalid_argument.
 void check_segments(std::vector<TarHeader::Segment>& segments, uint64_t size, uint64_t data_size);
 
 }  // namespace berth::sys::tar

@@ -22,7 +22,8 @@ constexpr size_t kNameInMessage = 256;
 }  // namespace
 
 struct TarReader::State {
-    explicit State(ByteSource& from) : source(from), buffer(std::make_unique_for_overwrite<std::byte[]>(kBuffer)) {}
+    explicit State(ByteSource& from)
+        : source(from), buffer(std::make_unique_for_overwrite<std::byte[]>(kBuffer)) {}
 
     ByteSource& source;
     std::unique_ptr<std::byte[]> buffer;
@@ -146,7 +147,8 @@ const char* TarReader::State::entry_block() {
     return at;
 }
 
-uint64_t TarReader::State::number_field(const char* at, Field where, std::string_view name, uint64_t max) const {
+uint64_t TarReader::State::number_field(const char* at, Field where, std::string_view name,
+                                        uint64_t max) const {
     std::optional<int64_t> value = parse_numeric(field(at, where));
     if (!value) fail(fmt::format("malformed {}", name));
     if (*value < 0 || static_cast<uint64_t>(*value) > max)
@@ -163,7 +165,7 @@ void TarReader::State::check_header(const char* at) const {
 /// Whether the header was of those that say more about the next ones, or that nobody needs.
 bool TarReader::State::take_meta(const char* at, char type) {
     if (std::strchr("xXgLK", type) != nullptr && type != 0) {
-        std::string data = small_data(number_field(at, kSize, "size", kMaxHeader));
+        std::string data = small_data(number_field(at, kSize, "size", INT64_MAX));
         switch (type) {
             case 'x':
             case 'X':
@@ -191,8 +193,8 @@ bool TarReader::State::take_meta(const char* at, char type) {
 
 void TarReader::State::take_globals(std::string_view data) {
     in_entry([&] { parse_pax(data, globals); });
-    if (globals.values.contains("path") || globals.values.contains("linkpath") || globals.values.contains("size") ||
-        !globals.sparse.empty())
+    if (globals.values.contains("path") || globals.values.contains("linkpath") ||
+        globals.values.contains("size") || !globals.sparse.empty())
         fail("a global header that gives all entries one name or size");
     size_t bytes = 0;
     for (const auto& [key, value] : globals.values) bytes += key.size() + value.size();
@@ -211,7 +213,8 @@ const TarHeader* TarReader::State::next() {
             if (!extended.values.empty() || long_name || long_link)
                 fail("the archive ends in the middle of an entry");
             const char* second = at == nullptr ? nullptr : block();
-            if (second != nullptr && !is_zero_block(second)) fail("a zero block in the middle of the archive");
+            if (second != nullptr && !is_zero_block(second))
+                fail("a zero block in the middle of the archive");
             finished = true;
             return nullptr;
         }
@@ -231,7 +234,8 @@ void TarReader::State::take_names(const char* at) {
     std::string_view name = text_field(at, kName);
     std::string_view prefix;
     if (field(at, kMagic).starts_with(kMagicUstar))
-        prefix = text_field(at, field(at, kStarTrailer) == std::string_view("tar\0", 4) ? kStarPrefix : kPrefix);
+        prefix =
+            text_field(at, field(at, kStarTrailer) == std::string_view("tar\0", 4) ? kStarPrefix : kPrefix);
     header.path.clear();
     if (!prefix.empty()) {
         header.path = prefix;
@@ -248,8 +252,8 @@ void TarReader::State::take_names(const char* at) {
     has_name = true;
 }
 
-/// GNU tar puts times where ustar has the prefix. Go before 1.9 wrote a prefix there all the same, in archives that it
-/// marked as GNU's (golang.org/issue/12594): old images have them.
+/// GNU tar puts times where ustar has the prefix. Go before 1.9 wrote a prefix there all the same, in
+/// archives that it marked as GNU's (golang.org/issue/12594): old images have them.
 void TarReader::State::take_gnu_fields(const char* at) {
     if (field(at, kMagic) != kMagicGnu || at[kPrefix.offset] == 0) return;
     std::optional<int64_t> atime = parse_numeric(field(at, kGnuAtime));
@@ -307,7 +311,8 @@ void TarReader::State::take_numbers(const char* at) {
 
 uint64_t TarReader::State::pax_number(std::string_view key, std::string_view value, uint64_t max) const {
     auto number_of = parse_number<uint64_t>(value);
-    if (!number_of || *number_of > max) fail(fmt::format("{} {} is out of range", key, quote(value.substr(0, 32))));
+    if (!number_of || *number_of > max)
+        fail(fmt::format("{} {} is out of range", key, quote(value.substr(0, 32))));
     return *number_of;
 }
 
@@ -359,7 +364,8 @@ void TarReader::State::take_entry(const char* at) {
         header.dev_minor = static_cast<uint32_t>(number_field(at, kDevMinor, "device number", 0xfffff));
     }
     take_records();
-    if (auto name = extended.values.find("GNU.sparse.name"); name != extended.values.end()) header.path = name->second;
+    if (auto name = extended.values.find("GNU.sparse.name"); name != extended.values.end())
+        header.path = name->second;
 
     bool had_slash = header.path.ends_with('/');
     if (had_slash) header.path.pop_back();
@@ -429,7 +435,8 @@ bool TarReader::State::pax_sparse() {
     return true;
 }
 
-/// Version 1.0: the number of areas, then their offsets and lengths, a number a line, in the first blocks of the data.
+/// Version 1.0: the number of areas, then their offsets and lengths, a number a line, in the first blocks of
+/// the data.
 void TarReader::State::sparse_map_in_data() {
     std::string text;
     std::optional<uint64_t> lines_wanted;
@@ -451,8 +458,8 @@ void TarReader::State::sparse_map_in_data() {
     }
     size_t map_end = first;
     for (uint64_t line = 1; line < *lines_wanted; ++line) map_end = text.find('\n', map_end) + 1;
-    header.sparse =
-        in_entry([&] { return parse_sparse_map(std::string_view(text).substr(first, map_end - first), '\n'); });
+    header.sparse = in_entry(
+        [&] { return parse_sparse_map(std::string_view(text).substr(first, map_end - first), '\n'); });
 }
 
 TarReader::TarReader(ByteSource& source) : state_(std::make_unique<State>(source)) {}

@@ -42,12 +42,13 @@ struct TarHeader {
     bool is_sparse = false;  ///< what is not in `sparse` is a hole
 };
 
-/// Reads tar: v7, ustar, PAX (POSIX.1-2001, with global headers), GNU (long names, base-256 numbers, sparse files), star.
-/// Constant memory: extended headers of more than 1 MiB are refused. Anything malformed, a wrong checksum or an end in
-/// the middle throws invalid_argument with the entry's number and name; an archive that ends without its two zero blocks
-/// is accepted only directly after an entry's padding (as GNU tar and Docker do). What follows the two zero blocks
-/// is not looked at. Types 'A' to 'Z' that are vendors' own are skipped with their data; other unknown ones, and a file
-/// whose first part lies in another volume, are refused. After an Error the reader can't go on.
+/// Reads tar: v7, ustar, PAX (POSIX.1-2001, with global headers), GNU (long names, base-256 numbers, sparse
+/// files), star. Constant memory: extended headers of more than 1 MiB are refused. Anything malformed, a
+/// wrong checksum or an end in the middle throws invalid_argument with the entry's number and name; an
+/// archive that ends without its two zero blocks is accepted only directly after an entry's padding (as GNU
+/// tar and Docker do). What follows the two zero blocks is not looked at. Types 'A' to 'Z' that are vendors'
+/// own are skipped with their data; other unknown ones, and a file whose first part lies in another volume,
+/// are refused. After an Error the reader can't go on.
 class TarReader {
   public:
     /// Borrows `source`.
@@ -55,13 +56,13 @@ class TarReader {
     TarReader(TarReader&&) noexcept;
     ~TarReader();
 
-    /// The next entry, valid until the call after, or null at the end. What is left of the last entry's data is
-    /// skipped.
+    /// The next entry, valid until the call after, or null at the end. What is left of the last entry's data
+    /// is skipped.
     const TarHeader* next();
     /// Data of the present entry: of a sparse file only the data areas, one after the other. 0 at its end.
     size_t read(std::span<std::byte> into);
-    /// As many bytes of the present entry's data as are buffered already (no copy), at least one and at most `limit`;
-    /// empty at its end. Valid until the next call.
+    /// As many bytes of the present entry's data as are buffered already (no copy), at least one and at most
+    /// `limit`; empty at its end. Valid until the next call.
     std::span<const std::byte> read_view(size_t limit);
     /// Reads the source to its end (padding after the end mark), so that checksums cover every byte.
     void drain();

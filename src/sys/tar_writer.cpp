@@ -42,7 +42,8 @@ char type_flag(TarType type) {
     misuse("unknown type");
 }
 
-/// Text goes in as far as it fits, without what is not ASCII: where that loses something a record has it whole.
+/// Text goes in as far as it fits, without what is not ASCII: where that loses something a record has it
+/// whole.
 void put_text(Block& block, Field where, std::string_view text) {
     size_t at = 0;
     for (char c : text)
@@ -94,12 +95,14 @@ class Records {
         if (value.size() > where.size || !is_ascii(value)) records_[std::string(key)] = value;
     }
     void number(std::string_view key, Field where, uint64_t value) {
-        if (!fits_octal(where, static_cast<int64_t>(value))) records_[std::string(key)] = fmt::format("{}", value);
+        if (!fits_octal(where, static_cast<int64_t>(value)))
+            records_[std::string(key)] = fmt::format("{}", value);
     }
     void time(std::string_view key, TarTime value) { records_[std::string(key)] = print_pax_time(value); }
     void xattr(std::string_view name, std::string_view value) {
         if (name.empty() || name.find('=') != std::string_view::npos)
-            throw make_error(ErrorKind::invalid_argument, "an archive can't hold an attribute named {}", name);
+            throw make_error(ErrorKind::invalid_argument, "an archive can't hold an attribute named {}",
+                             name);
         records_[fmt::format("SCHILY.xattr.{}", name)] = value;
     }
     const std::map<std::string, std::string>& all() const { return records_; }
@@ -120,6 +123,43 @@ size_t split_path(std::string_view path) {
     if (slash == std::string_view::npos || slash == 0 || slash > kPrefix.size) return 0;
     size_t name = path.size() - slash - 1;
     return name == 0 || name > kName.size ? 0 : slash;
+}
+
+/// All but the path.
+Records records_of(const TarHeader& header, uint64_t size) {
+    Records records;
+    records.text("linkpath", kLinkName, header.link_target);
+    records.text("uname", kUname, header.uname);
+    records.text("gname", kGname, header.gname);
+    records.number("uid", kUid, header.uid);
+    records.number("gid", kGid, header.gid);
+    records.number("size", kSize, size);
+    if (header.mtime.nanoseconds != 0 || !fits_octal(kMtime, header.mtime.seconds))
+        records.time("mtime", header.mtime);
+    if (header.atime) records.time("atime", *header.atime);
+    if (header.ctime) records.time("ctime", *header.ctime);
+    for (const auto& [name, value] : header.xattrs) records.xattr(name, value);
+    return records;
+}
+
+Block entry_block(const TarHeader& header, std::string_view path, size_t split, uint64_t size) {
+    Block block{};
+    if (split != 0) put_text(block, kPrefix, path.substr(0, split));
+    put_text(block, kName, split != 0 ? path.substr(split + 1) : path);
+    put_octal(block, kMode, header.mode & 07777);
+    put_octal(block, kUid, header.uid);
+    put_octal(block, kGid, header.gid);
+    put_octal(block, kSize, static_cast<int64_t>(size));
+    put_octal(block, kMtime, header.mtime.seconds);
+    block[kType.offset] = type_flag(header.type);
+    put_text(block, kLinkName, header.link_target);
+    put_magic(block);
+    put_text(block, kUname, header.uname);
+    put_text(block, kGname, header.gname);
+    put_octal(block, kDevMajor, header.dev_major);
+    put_octal(block, kDevMinor, header.dev_minor);
+    put_checksum(block);
+    return block;
 }
 
 }  // namespace
@@ -148,57 +188,26 @@ void TarWriter::add(const TarHeader& header) {
     end_entry();
     std::string path = header.path;
     if (header.type == TarType::directory) path += '/';
-    bool has_data = header.type == TarType::file;
-    left_ = has_data ? header.size : 0;
+    left_ = header.type == TarType::file ? header.size : 0;
     padding_ = static_cast<uint32_t>(-left_ % kBlock);
 
-    Records records;
     size_t split = split_path(path);
-    if (split == 0) records.text("path", kName, path);
-    records.text("linkpath", kLinkName, header.link_target);
-    records.text("uname", kUname, header.uname);
-    records.text("gname", kGname, header.gname);
-    records.number("uid", kUid, header.uid);
-    records.number("gid", kGid, header.gid);
-    records.number("size", kSize, left_);
-    if (header.mtime.nanoseconds != 0 || !fits_octal(kMtime, header.mtime.seconds)) records.time("mtime", header.mtime);
-    if (header.atime) records.time("atime", *header.atime);
-    if (header.ctime) records.time("ctime", *header.ctime);
-    for (const auto& [name, value] : header.xattrs) records.xattr(name, value);
-    // With other records Go gives the path as a record too instead of a prefix.
-    if (split != 0 && !records.all().empty()) {
+    Records records = records_of(header, left_);
+    // With other records Go gives a long path as a record too instead of a prefix.
+    if (split == 0 || !records.all().empty()) {
         records.text("path", kName, path);
         split = 0;
     }
-
     if (!records.all().empty()) {
         std::string data = print_pax(records.all());
-        if (data.size() > kMaxHeader) throw make_error(ErrorKind::invalid_argument, "{}: too much for one header", path);
+        if (data.size() > kMaxHeader)
+            throw make_error(ErrorKind::invalid_argument, "{}: too much for one header", path);
         Block block = pax_block(path, data.size());
         put({block.data(), block.size()});
         put(data);
         pending_.append(-data.size() % kBlock, '\0');
     }
-    Block block{};
-    if (split != 0) {
-        put_text(block, kPrefix, std::string_view(path).substr(0, split));
-        put_text(block, kName, std::string_view(path).substr(split + 1));
-    } else {
-        put_text(block, kName, path);
-    }
-    put_octal(block, kMode, header.mode & 07777);
-    put_octal(block, kUid, header.uid);
-    put_octal(block, kGid, header.gid);
-    put_octal(block, kSize, static_cast<int64_t>(left_));
-    put_octal(block, kMtime, header.mtime.seconds);
-    block[kType.offset] = type_flag(header.type);
-    put_text(block, kLinkName, header.link_target);
-    put_magic(block);
-    put_text(block, kUname, header.uname);
-    put_text(block, kGname, header.gname);
-    put_octal(block, kDevMajor, header.dev_major);
-    put_octal(block, kDevMinor, header.dev_minor);
-    put_checksum(block);
+    Block block = entry_block(header, path, split, left_);
     put({block.data(), block.size()});
 }
 

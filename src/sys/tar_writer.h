@@ -10,15 +10,15 @@
 
 namespace berth::sys {
 
-/// Writes tar as Go's archive/tar does for layers: ustar where it fits, else a PAX header with sorted records. The same
-/// calls give the same bytes. Never writes more or less data than a header said (throws internal). Headers and small
-/// files are gathered: the sink has everything only after finish().
+/// Writes tar as Go's archive/tar does for layers: ustar where it fits, else a PAX header with sorted
+/// records. The same calls give the same bytes. Never writes more or less data than a header said (throws
+/// internal). Headers and small files are gathered: the sink has everything only after finish().
 class TarWriter {
   public:
     /// Borrows `sink`.
     explicit TarWriter(ByteSink& sink) : sink_(sink) {}
-    /// Starts an entry; its data (of a sparse header: written dense) follows with write(). Of `header` path has no
-    /// trailing '/'.
+    /// Starts an entry; its data (of a sparse header: written dense) follows with write(). Of `header` path
+    /// has no trailing '/'.
     void add(const TarHeader& header);
     void write(std::span<const std::byte> data);
     /// A whole small file: header.size is taken from `content`.

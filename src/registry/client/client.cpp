@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/client/client.h"
+
+#include <algorithm>
+
+#include "registry/client/login.h"
+#include "registry/client/pull.h"
+#include "registry/client/push.h"
+
+namespace berth::registry {
+
+Client::State::State(async::Context& loop, ClientConfig settings)
+    : context(loop),
+      config(std::move(settings)),
+      endpoints(config),
+      transport(loop, config, endpoints),
+      locks(loop),
+      downloads(loop, std::max<size_t>(config.max_concurrent_downloads, 1)),
+      uploads(loop, std::max<size_t>(config.max_concurrent_uploads, 1)) {}
+
+Client::Client(async::Context& context, ClientConfig config)
+    : state_(std::make_unique<State>(context, std::move(config))) {}
+
+Client::~Client() = default;
+
+async::Task<PullResult> Client::pull(store::Store& store, spec::Reference reference,
+                                     CredentialSource credentials, PullOptions options) {
+    if (!options.all_tags) {
+        spec::Reference named =
+            reference.digest() || reference.tag() ? reference : reference.with_default_tag();
+        PullResult result =
+            co_await pull_image(*state_, store, std::move(named), std::move(credentials), std::move(options));
+        co_return result;
+    }
+    if (reference.tag() || reference.digest())
+        throw Error(ErrorKind::invalid_argument, "tag can't be used with --all-tags/-a");
+    std::vector<std::string> names = co_await tags(reference, credentials);
+    PullResult last;
+    last.up_to_date = true;
+    for (const std::string& name : names) {
+        spec::Reference tagged = reference.with_tag(name);
+        PullResult result = co_await pull_image(*state_, store, std::move(tagged), credentials, options);
+        last.manifest = result.manifest;
+        last.image = result.image;
+        last.up_to_date = last.up_to_date && result.up_to_date;
+    }
+    co_return last;
+}
+
+async::Task<PushResult> Client::push(store::Store& store, spec::Reference reference,
+                                     CredentialSource credentials, PushOptions options) {
+    if (reference.digest()) throw Error(ErrorKind::invalid_argument, "cannot push a digest reference");
+    if (options.all_tags && reference.tag())
+        throw Error(ErrorKind::invalid_argument, "tag can't be used with --all-tags/-a");
+    std::vector<spec::Reference> names;
+    if (options.all_tags) {
+        std::function<std::vector<spec::Reference>()> find = [&store, &reference] {
+            return local_tags(store, reference);
+        };
+        names = co_await async::run_blocking(std::move(find));
+    } else {
+        names.push_back(reference.with_default_tag());
+    }
+    if (options.progress) {
+        Progress told;
+        told.text = fmt::format("The push refers to repository [{}]", reference.name());
+        options.progress(told);
+    }
+    PushResult result;
+    for (spec::Reference& name : names)
+        result = co_await push_image(*state_, store, std::move(name), credentials, options);
+    co_return result;
+}
+
+async::Task<std::string> Client::login(std::string host, spec::Credentials credentials) {
+    std::string token = co_await login_to(state_->transport, std::move(host), std::move(credentials));
+    co_return token;
+}
+
+async::Task<Client::Resolved> Client::resolve(spec::Reference reference, CredentialSource credentials) {
+    if (!reference.digest()) reference = reference.with_default_tag();
+    Repository repository(state_->transport, reference, Endpoints::Purpose::pull, std::move(credentials));
+    co_await repository.open();
+    ManifestContent found = co_await resolve_manifest(repository, std::move(reference));
+    co_return Resolved{found.descriptor, std::move(found.content)};
+}
+
+async::Task<std::vector<std::string>> Client::tags(spec::Reference name, CredentialSource credentials) {
+    Repository repository(state_->transport, name, Endpoints::Purpose::pull, std::move(credentials));
+    co_await repository.open();
+    try {
+        std::vector<std::string> result = co_await repository.tags();
+        co_return result;
+    } catch (const ResponseError& error) {
+        throw pull_error(error, name);
+    } catch (Error& error) {
+        error.add_context("tags of " + name.familiar_name());
+        throw;
+    }
+}
+
+}  // namespace berth::registry

@@ -53,8 +53,8 @@ def runtimes():
 
 
 @contextmanager
-def scratch():
-    path = Path(tempfile.mkdtemp(prefix="berth-bench-"))
+def scratch(where=None):
+    path = Path(tempfile.mkdtemp(prefix="berth-bench-", dir=where))
     try:
         yield path
     finally:

@@ -105,12 +105,15 @@ async::Task<void> write_body(async::Stream& stream, const RequestBody& body) {
 struct Upload {
     std::shared_ptr<const ClientRequest> request;
     std::shared_ptr<ClientConnection> connection;
-    bool ended = false;
+    bool sent = false;   ///< all of the body
+    bool ended = false;  ///< however
     std::exception_ptr failure;
     std::function<void()> cancel;
 
     static async::Task<void> run(std::shared_ptr<Upload> self) {
         co_await write_body(self->connection->wire.stream(), self->request->body);
+        // Not left to the completion, which comes a turn of the loop later: the response may be here by then.
+        self->sent = true;
     }
 
     static std::shared_ptr<Upload> start(async::Context& context,
@@ -156,12 +159,12 @@ class UploadGuard {
     UploadGuard(UploadGuard&&) noexcept = default;
     UploadGuard& operator=(UploadGuard&&) = delete;
     ~UploadGuard() {
-        if (!upload_ || upload_->ended) return;
+        if (!upload_ || upload_->sent || upload_->ended) return;
         upload_->connection->wire.stream().close();
         upload_->cancel();
     }
     /// Whether there is none, or all was sent.
-    bool is_complete() const { return !upload_ || (upload_->ended && !upload_->failure); }
+    bool is_complete() const { return !upload_ || upload_->sent; }
     /// What stopped it, unless it was the server.
     void throw_failure() const {
         if (upload_ && upload_->failure && !upload_->is_network_failure())

@@ -2,6 +2,7 @@
 """Archives that are broken or mean harm, and disks that are full: a clear error, and nothing is left."""
 
 import json
+import random
 import subprocess
 import tarfile
 
@@ -246,4 +247,39 @@ def test_an_interrupt_takes_back_what_was_begun(store, layout, work):
     process.stdout.close()
     process.stderr.close()
     assert store.is_empty()
+    store.check()
+
+
+@pytest.mark.parametrize("form", ["docker", "oci"])
+def test_damaged_archives_are_loaded_whole_or_not_at_all(store, layout, work, form):
+    """Bytes changed, cut out and doubled at random places, by a fixed series."""
+    two_layers(layout)
+    store.load(layout.archive(work / "good.tar"))
+    good = store.run("image", "save", "--format", form, "app:1").stdout
+    store.run("image", "rm", "app:1")
+    series = random.Random(form)
+    # Most of an archive is layers, whose damage is all the same: aim at the rest too.
+    marks = [good.index(text) for text in (b"index.json", b"oci-layout", b"schemaVersion", b"rootfs", b"diff_ids")]
+    for _ in range(200):
+        data = bytearray(good)
+        for _ in range(series.randint(1, 3)):
+            at = series.choice([series.randrange(len(data)), min(len(data) - 1, series.choice(marks) + series.randrange(700))])
+            match series.randrange(4):
+                case 0:
+                    data[at] ^= 1 << series.randrange(8)
+                case 1:
+                    data[at] = series.randrange(256)
+                case 2:
+                    del data[at:at + series.randint(1, 2000)]
+                case 3:
+                    data[at:at] = data[at:at + series.randint(1, 2000)]
+        done = store.run("image", "load", input=bytes(data), ok=False)
+        assert done.returncode in (0, 1), done.stderr
+        if done.returncode == 0:
+            for name in store.images():
+                store.run("image", "rm", name)
+            store.run("image", "prune", "-a", "-f")
+        else:
+            assert done.stderr.startswith("Error: loading the archive on standard input: "), done.stderr
+        assert store.is_empty(), done.stderr
     store.check()

@@ -4,12 +4,14 @@
 import json
 import os
 import socket
+import time
 from urllib.parse import quote
 
 import pytest
 
 from support import registry
-from support.registry import OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Registry, descriptor, digest, manifest
+from support.registry import (OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Registry, descriptor, digest,
+                              manifest, work)  # noqa: F401
 
 MISSING = "sha256:" + "0" * 64
 
@@ -225,12 +227,21 @@ def test_uploads_belong_to_a_repository(client):
     assert client.get("/v2/r/blobs/uploads/..%2F..%2Fregistry.db").status in (400, 404)
 
 
+def received(client, location, size):
+    """Waits until the server has taken so many bytes from a connection that ended."""
+    limit = time.monotonic() + 30
+    while client.get(location).headers["Range"] != f"0-{size - 1}":
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
 def test_resume_after_a_broken_connection(server, client):
     data = os.urandom(1_000_000)
     location = client.start_upload("r")
     with socket.create_connection(("127.0.0.1", server.port)) as broken:
         broken.sendall(f"PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode())
         broken.sendall(data[:600_000])
+    received(client, location, 600_000)
     # The request that broke off holds the upload until the server has seen the end of its connection.
     answer = client.patch(location, b"", {"Content-Type": "application/octet-stream"})
     assert answer.status == 202 and answer.headers["Range"] == "0-599999"
@@ -243,6 +254,7 @@ def test_a_client_that_leaves_is_no_error(server, client):
     location = client.start_upload("r")
     with socket.create_connection(("127.0.0.1", server.port)) as broken:
         broken.sendall(f"PUT {location}?digest={MISSING} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc".encode())
+    received(client, location, 3)
     assert client.patch(location, b"").headers["Range"] == "0-2"
     assert server.process.errors() == ""
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from support.registry import Client, Registry, digest, self_signed
+from support.registry import Client, Registry, digest, self_signed, work  # noqa: F401
 
 ALICE, BOB = "alice:wonder:land", "bob:builder"
 
@@ -40,7 +40,7 @@ def serve(work):
 
     yield start
     for server in servers:
-        server.stop()
+        assert server.stop() == 0
 
 
 def test_basic(serve, users):

@@ -12,7 +12,7 @@ import tarfile
 import pytest
 
 from support.engines import reap_strays
-from support.registry import Registry, digest
+from support.registry import Registry, digest, work  # noqa: F401
 
 TIMEOUT = 90
 

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from support import registry
-from support.registry import Registry, digest
+from support.registry import Registry, digest, work  # noqa: F401
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ def test_16_clients_with_images_of_their_own(server):
     assert len(server.client().get("/v2/_catalog").json()["repositories"]) == 16
 
 
+@pytest.mark.noasan
 def test_memory_stays_flat(server):
     """16 clients, 512 MB: what the server keeps of it is buffers."""
     def push(number):

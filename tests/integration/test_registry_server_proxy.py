@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from support.registry import OCI_MANIFEST, DockerRegistry, Registry, digest
+from support.registry import OCI_MANIFEST, DockerRegistry, Registry, digest, work  # noqa: F401
 
 UPSTREAMS = ["berth", pytest.param("docker-registry", marks=pytest.mark.skipif(
     not shutil.which("docker-registry"), reason="docker-registry is not installed"))]
@@ -26,7 +26,7 @@ def upstream(request, work):
 def cache(work, upstream):
     made = Registry(work / "cache", "--proxy", f"http://{upstream.host}")
     yield made
-    made.stop()
+    assert made.stop() == 0
 
 
 def accept(client, path):
@@ -157,7 +157,7 @@ def counting(work):
     cache = Registry(work / "cache", "--proxy", f"http://{upstream.host}")
     yield upstream, cache
     upstream.close()
-    cache.stop()
+    assert cache.stop() == 0
 
 
 def test_a_blob_is_fetched_once_for_many(counting):
@@ -202,6 +202,20 @@ def test_a_fetch_goes_on_after_kill(counting):
     cache.restart()
     assert cache.client().get(path).body == upstream.blob
     assert int(upstream.requests[-1][1][6:-1]) >= 1_000_000
+
+
+def test_stops_in_the_middle_of_a_fetch(counting):
+    upstream, cache = counting
+    path = f"/v2/r/blobs/{digest(upstream.blob)}"
+    connection = cache.client().open()
+    connection.request("GET", path, headers={"Range": "bytes=0-999"})
+    assert connection.getresponse().read() == upstream.blob[:1000]
+    assert cache.stop() == 0  # the fetch has its half, and waits
+    connection.close()
+    upstream.go_on.set()
+    cache.restart()
+    assert cache.client().get(path).body == upstream.blob
+    assert int(upstream.requests[-1][1][6:-1]) >= 1000
 
 
 def test_a_wrong_blob_reaches_nobody(counting):

@@ -8,11 +8,15 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import ssl
 import subprocess
+import tempfile
 import time
 from pathlib import Path
+
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 TIMEOUT = 30
@@ -21,6 +25,15 @@ OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+
+
+@pytest.fixture
+def work():
+    """A directory of this test. Test modules import it; BERTH_TEST_KEEP=1 keeps it."""
+    path = Path(tempfile.mkdtemp(prefix="berth-test-"))
+    yield path
+    if not os.environ.get("BERTH_TEST_KEEP"):
+        shutil.rmtree(path)
 
 
 def berth_binary() -> Path:

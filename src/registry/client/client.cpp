@@ -44,6 +44,11 @@ async::Task<PullResult> Client::pull(store::Store& store, spec::Reference refere
         last.image = result.image;
         last.up_to_date = last.up_to_date && result.up_to_date;
     }
+    if (options.progress) {
+        Progress told;
+        told.text = pull_status(last.up_to_date, reference);
+        options.progress(told);
+    }
     co_return last;
 }
 

@@ -57,8 +57,8 @@ struct PullResult {
 
 struct PushOptions {
     bool all_tags = false;
-    /// For layers that have no compressed blob yet; gzip by default. Where it is not given, an image that came with a
-    /// manifest of uncompressed layers goes out with it.
+    /// For layers that have no compressed blob yet; gzip by default. Where it is not given, an image that
+    /// came with a manifest of uncompressed layers goes out with it.
     std::optional<store::Compression> compression;
     std::optional<spec::Platform> platform;
     ProgressSink progress;

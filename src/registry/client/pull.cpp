@@ -64,7 +64,9 @@ class ImagePull {
         co_await repository_.open();
         ManifestContent found = co_await resolve_manifest(repository_, reference_);
         top_ = found.descriptor.digest;
-        say("Pulling from " + reference_.path(), tag_or_digest(reference_));
+        // Docker names a tag by itself, and a digest with all of its name.
+        say("Pulling from " + reference_.path(),
+            reference_.digest() ? reference_.with_digest(top_).text() : tag_or_digest(reference_));
         try {
             co_await choose(std::move(found));
             co_await read_config();
@@ -82,9 +84,7 @@ class ImagePull {
         };
         PullResult result = co_await async::run_blocking(std::move(work));
         say("Digest: " + top_.text());
-        say(fmt::format("Status: {} for {}",
-                        result.up_to_date ? "Image is up to date" : "Downloaded newer image",
-                        reference_.familiar()));
+        if (!options_.all_tags) say(pull_status(result.up_to_date, reference_));
         co_return result;
     }
 
@@ -248,6 +248,11 @@ class ImagePull {
 
 std::string tag_or_digest(const spec::Reference& reference) {
     return reference.digest() ? reference.digest()->text() : reference.tag().value_or("latest");
+}
+
+std::string pull_status(bool up_to_date, const spec::Reference& reference) {
+    return fmt::format("Status: {} for {}", up_to_date ? "Image is up to date" : "Downloaded newer image",
+                       reference.familiar());
 }
 
 Error pull_error(const ResponseError& error, const spec::Reference& reference) {

@@ -16,6 +16,9 @@ async::Task<ManifestContent> resolve_manifest(Repository& repository, spec::Refe
 /// "latest", or "sha256:…".
 std::string tag_or_digest(const spec::Reference& reference);
 
+/// The last line of a pull; with all_tags there is one for all, with the repository's name.
+std::string pull_status(bool up_to_date, const spec::Reference& reference);
+
 /// The Error that a registry's refusal becomes: "pull access denied for x, repository does not exist or may
 /// require 'docker login': …", "manifest for x:y not found: …", "repository x not found: …"; others with
 /// "pulling x:y".

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <deque>
@@ -316,6 +317,33 @@ class RegistryWorld {
     TempDir dir_;
     store::Store store_;
     std::unique_ptr<Client> client_;
+};
+
+/// A registry and a client, and an image of three layers.
+class RegistryClient : public ::testing::Test {
+  protected:
+    std::string failure(const spec::Reference& name,
+                        std::optional<spec::Credentials> credentials = std::nullopt) {
+        try {
+            world.pull(name, std::move(credentials));
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "no failure";
+    }
+    /// What the store holds of an image, or its ingests, after a failure.
+    void expect_nothing_left() {
+        EXPECT_TRUE(world.store().list({}).empty());
+        EXPECT_TRUE(world.store().blobs().list().empty());
+        EXPECT_TRUE(world.store().snapshots().layers().empty());
+        UniqueFd ingest = sys::open_file(world.root() + "/root/ingest", O_RDONLY | O_DIRECTORY);
+        EXPECT_TRUE(sys::list_dir(ingest.get()).empty());
+    }
+
+    RegistryWorld world;
+    FakeRegistry registry{world.context};
+    TestImage image =
+        make_image({make_tar({{"a", "1"}}), make_tar({{"b", noise(300'000)}}), make_tar({{"c", "3"}})});
 };
 
 }  // namespace berth::registry::test

@@ -78,7 +78,9 @@ async::Task<void> serve_blob(Service& service, const Route& route, http::Request
             co_return;
         }
         if (!service.proxy || again) throw blob_unknown(digest);
-        bool is_here = co_await service.proxy->serve_blob(route.repository, digest, request, response);
+        std::shared_ptr<void> owner = service.owner.lock();
+        bool is_here =
+            co_await service.proxy->serve_blob(std::move(owner), route.repository, digest, request, response);
         if (!is_here) co_return;
     }
 }

@@ -38,8 +38,10 @@ class Proxy {
     async::Task<void> bring_manifest(std::string repository, std::string reference);
     /// Answers with a blob that is not here, while it is being stored; however many ask, it is fetched once.
     /// True where it turned out to be here, with a link now: then nothing was answered.
-    async::Task<bool> serve_blob(std::string repository, Digest digest, http::Request& request,
-                                 http::Response& response);
+    /// `owner` owns this and its storage: the fetch holds it, since it may go on after the request and the
+    /// server.
+    async::Task<bool> serve_blob(std::shared_ptr<void> owner, std::string repository, Digest digest,
+                                 http::Request& request, http::Response& response);
     /// The upstream's, or nothing where it does not answer.
     async::Task<std::optional<Listing>> tags(std::string repository, Page page);
     async::Task<std::optional<std::string>> referrers(std::string repository, Digest subject,
@@ -56,7 +58,7 @@ class Proxy {
     std::shared_ptr<BlobFetch> running_fetch(const Digest& digest) const;
     async::Task<bool> link_present(std::string repository, Digest digest);
     async::Task<void> head_blob(std::string repository, Digest digest, http::Response& response);
-    async::Task<void> run(std::shared_ptr<BlobFetch> fetch);
+    async::Task<void> run(std::shared_ptr<void> owner, std::shared_ptr<BlobFetch> fetch);
     async::Task<void> download(std::shared_ptr<BlobFetch> fetch);
     /// One answer's bytes; ends where the connection does.
     async::Task<void> download_some(std::shared_ptr<BlobFetch> fetch);

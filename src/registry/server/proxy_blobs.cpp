@@ -38,8 +38,8 @@ size_t read_at(int fd, std::span<std::byte> into, uint64_t offset) {
 
 }  // namespace
 
-async::Task<bool> Proxy::serve_blob(std::string repository, Digest digest, http::Request& request,
-                                    http::Response& response) {
+async::Task<bool> Proxy::serve_blob(std::shared_ptr<void> owner, std::string repository, Digest digest,
+                                    http::Request& request, http::Response& response) {
     std::shared_ptr<BlobFetch> fetch = running_fetch(digest);
     if (!fetch) {
         if (co_await link_present(repository, digest)) co_return true;
@@ -52,7 +52,7 @@ async::Task<bool> Proxy::serve_blob(std::string repository, Digest digest, http:
     if (!fetch) {
         fetch = std::make_shared<BlobFetch>(context_, repository, digest);
         fetches_.emplace(digest, fetch);
-        async::Task<void> task = run(fetch);
+        async::Task<void> task = run(std::move(owner), fetch);
         context_.spawn("fetching " + digest.text(), std::move(task));
     } else if (fetch->repository != repository || request.method == "HEAD") {
         // Of another repository: that this one has it too is the upstream's to say.
@@ -95,7 +95,7 @@ async::Task<void> Proxy::head_blob(std::string repository, Digest digest, http::
     co_await response.send_file(-1, 0, answer.response->content_length.value_or(0));
 }
 
-async::Task<void> Proxy::run(std::shared_ptr<BlobFetch> fetch) {
+async::Task<void> Proxy::run(std::shared_ptr<void> owner, std::shared_ptr<BlobFetch> fetch) {
     try {
         auto open = [this, fetch] { fetch->open(blobs_, root_); };
         co_await async::run_blocking(std::move(open));

@@ -238,7 +238,9 @@ async::Task<void> Server::State::maintain(std::shared_ptr<State> state) {
 }
 
 Server::Server(async::Context& context, ServerConfig config)
-    : state_(std::make_shared<State>(context, std::move(config))) {}
+    : state_(std::make_shared<State>(context, std::move(config))) {
+    state_->service.owner = state_;
+}
 
 Server::~Server() {
     state_->stopping.set();

@@ -29,6 +29,8 @@ struct Service {
     std::optional<Authenticator> authenticator;  ///< nothing: everybody may do everything
     std::unique_ptr<Proxy> proxy;                ///< nothing: no upstream
     std::vector<RetentionRule> retention;
+    /// Of what owns this: held by work that goes on after its request.
+    std::weak_ptr<void> owner;
 };
 
 // One handler for each endpoint; they throw ApiError. `route.repository` is valid.

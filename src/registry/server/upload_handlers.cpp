@@ -133,14 +133,19 @@ async::Task<void> complete(Service& service, std::shared_ptr<UploadSession> sess
 }
 
 /// Whether the upload's bytes were published already, by a process that died before it could say so; links
-/// them then.
+/// them then. Where it died in the midst of publishing, bytes and blob may both be gone: then the client has
+/// to begin anew.
 bool link_published(Storage& storage, const UploadSession& session, const Digest& digest) {
     if (!storage.catalog.is_announced(session.id, digest)) return false;
     store::Lease lease = storage.blobs.lease("upload to " + session.repository);
     std::optional<store::BlobInfo> blob = storage.blobs.protect(lease, digest);
-    if (!blob) return false;
-    storage.catalog.link_blob(session.repository, digest, blob->size, session.id);
-    return true;
+    if (blob) {
+        storage.catalog.link_blob(session.repository, digest, blob->size, session.id);
+        return true;
+    }
+    if (storage.blobs.has_ingest(session.id)) return false;
+    storage.catalog.end_upload(session.id);
+    throw upload_unknown(session.id);
 }
 
 async::Task<void> upload_at_once(Service& service, const Route& route, Digest digest, http::Request& request,
@@ -238,7 +243,12 @@ async::Task<void> put_upload(Service& service, const Route& route, http::Request
         auto find = [&storage = service.storage, session = turn.session(), digest] {
             return link_published(storage, *session, digest);
         };
-        published = co_await async::run_blocking(std::move(find));
+        try {
+            published = co_await async::run_blocking(std::move(find));
+        } catch (const ApiError&) {
+            turn.end();
+            throw;
+        }
     }
     if (published)
         turn.end();

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <memory>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "commands.h"
+#include "image_view.h"
 #include "interruptible.h"
 #include "store/diff.h"
 #include "store/snapshots.h"
@@ -51,11 +53,13 @@ class TemporaryMount {
 };
 
 /// A snapshot, or else an image.
-store::MountPlan plan_of(store::Store& store, const std::string& name) {
-    if (store.snapshots().find(name)) return store.snapshots().mount_plan(name);
-    if (auto image = store.find(name); image && image->top_chain_id())
-        return store.snapshots().view_plan(*image->top_chain_id());
-    throw make_error(ErrorKind::not_found, "No such snapshot: {}", name);
+std::unique_ptr<TemporaryMount> mount_source(store::Store& store, const std::string& name) {
+    if (store.snapshots().find(name))
+        return std::make_unique<TemporaryMount>(store.snapshots().mount_plan(name));
+    std::optional<store::Image> image = store.find(name);
+    if (!image) throw make_error(ErrorKind::not_found, "No such snapshot: {}", name);
+    ImageView view = view_of(store, *image);
+    return std::make_unique<TemporaryMount>(view.plan);
 }
 
 int run(const Invocation& call) {
@@ -63,8 +67,8 @@ int run(const Invocation& call) {
     OutputFile output(call.flags.text("output"), "the output");
     store::Store store = open_store(call);
     {
-        TemporaryMount mount(plan_of(store, call.args[0]));
-        UniqueFd root = sys::open_file(mount.path(), O_RDONLY | O_DIRECTORY);
+        std::unique_ptr<TemporaryMount> mount = mount_source(store, call.args[0]);
+        UniqueFd root = sys::open_file(mount->path(), O_RDONLY | O_DIRECTORY);
         InterruptibleSink to(output.fd(), "the archive", watch);
         store::write_tree_tar(root.get(), to);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -15,5 +16,11 @@ int main(int argc, char** argv) {
     while ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && fd <= STDERR_FILENO) {
     }
     if (fd >= 0) close(fd);
+    // A layer and a folder of it are a descriptor each, and there may be a hundred of both.
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
     return berth::app::berth_main({argv + 1, argv + argc});
 }

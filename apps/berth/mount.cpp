@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "commands.h"
+#include "image_view.h"
 #include "output.h"
 #include "store/snapshots.h"
 #include "store_flags.h"
@@ -34,9 +35,8 @@ int run_mount(const Invocation& call) {
         store::mount(writable_plan(store, call.flags.text("rw"), image), target);
         return 0;
     }
-    std::optional<Digest> top = image.top_chain_id();
-    if (!top) throw make_error(ErrorKind::invalid_argument, "image {} has no layers to mount", call.args[0]);
-    store::mount(store.snapshots().view_plan(*top), target);
+    ImageView view = view_of(store, image);
+    store::mount(view.plan, target);
     return 0;
 }
 

@@ -320,6 +320,16 @@ Transaction::~Transaction() {
     }
 }
 
+ReadTransaction::ReadTransaction(Database& database)
+    : state_(database.state_->depth == 0 ? database.state_.get() : nullptr) {
+    if (state_ != nullptr) state_->execute("BEGIN");
+}
+
+ReadTransaction::~ReadTransaction() {
+    // After some errors SQLite has ended it by itself.
+    if (state_ != nullptr && sqlite3_get_autocommit(state_->handle) == 0) state_->try_execute("ROLLBACK");
+}
+
 void Transaction::commit() {
     if (!open_ || state_.depth != depth_ + 1)
         throw make_error(ErrorKind::internal, "{}: a transaction is committed out of order", state_.path);

@@ -66,6 +66,7 @@ class Database {
   private:
     friend class Statement;
     friend class Transaction;
+    friend class ReadTransaction;
     void migrate(std::span<const Migration> migrations);
 
     struct State;
@@ -148,6 +149,19 @@ class [[nodiscard]] Transaction {
     Database::State& state_;
     int depth_;
     bool open_ = true;
+};
+
+/// While it lives, all that is read is one state of the database, whatever others commit meanwhile. Within a
+/// transaction it adds nothing. Short: it keeps the log from being compacted.
+class [[nodiscard]] ReadTransaction {
+  public:
+    explicit ReadTransaction(Database& database);
+    ReadTransaction(const ReadTransaction&) = delete;
+    ReadTransaction& operator=(const ReadTransaction&) = delete;
+    ~ReadTransaction();
+
+  private:
+    Database::State* state_;  ///< null within a transaction
 };
 
 template <typename... Args>

@@ -276,6 +276,32 @@ TEST_F(DatabaseTest, TransactionsRollBackUnlessCommitted) {
     EXPECT_EQ(names(), "ab");
 }
 
+TEST_F(DatabaseTest, AReadTransactionSeesOneState) {
+    Database database = open(), other = open();
+    auto count = [&] {
+        Statement rows = database.prepare("SELECT count(*) FROM item");
+        rows.step();
+        int64_t found = rows.integer(0);
+        return found;
+    };
+    {
+        ReadTransaction reading(database);
+        EXPECT_EQ(count(), 0);
+        other.run("INSERT INTO item(name) VALUES ('one')");
+        EXPECT_EQ(count(), 0);
+    }
+    EXPECT_EQ(count(), 1);
+    // In a transaction it ends nothing.
+    Transaction transaction(database);
+    database.run("INSERT INTO item(name) VALUES ('two')");
+    {
+        ReadTransaction reading(database);
+        EXPECT_EQ(count(), 2);
+    }
+    transaction.commit();
+    EXPECT_EQ(count(), 2);
+}
+
 TEST_F(DatabaseTest, ABusyDatabaseIsUnavailable) {
     Database one = open(), two = open();
     two.set_busy_timeout(std::chrono::milliseconds(1));

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <set>
+#include <thread>
 
 #include "base/strings.h"
 #include "store/ingest.h"
 #include "store/leases.h"
 #include "store/space.h"
+#include "store/tree.h"
 #include "sys/file.h"
 
 namespace berth::store {
@@ -18,11 +20,6 @@ namespace berth::store {
 namespace {
 
 constexpr int kCollectBatch = 32;
-
-UniqueFd make_folder(const std::string& path) {
-    sys::make_dirs(path, 0700);
-    return sys::open_file(path, O_RDONLY | O_DIRECTORY);
-}
 
 Error no_blob(const Digest& digest) {
     return make_error(ErrorKind::not_found, "blob {} not found", digest.text());
@@ -37,15 +34,18 @@ bool is_ingest_key(std::string_view key) {
 uint64_t collect_ingests(int dir, std::chrono::seconds age) {
     uint64_t bytes = 0;
     int64_t youngest = now_ns() - std::chrono::nanoseconds(age).count();
+    auto is_young = [&](const struct stat& status) {
+        return status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec > youngest;
+    };
     for (const std::string& name : sys::list_dir(dir)) {
         bool is_side_file = name.ends_with(".done") || name.starts_with('.');
         struct stat status{};
         if (is_side_file || ::fstatat(dir, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) continue;
-        if (status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec > youngest) continue;
+        if (is_young(status)) continue;
         std::optional<LockFile> owned = LockFile::try_present(dir, name);
-        if (!owned) continue;
-        ::unlinkat(dir, (name + ".done").c_str(), 0);
-        owned->remove(dir, name);
+        // Its last owner may have written to it meanwhile.
+        if (!owned || ::fstat(owned->fd(), &status) < 0 || is_young(status)) continue;
+        remove_ingest(dir, *owned, name);
         bytes += static_cast<uint64_t>(status.st_blocks) * 512;
     }
     for (const std::string& name : sys::list_dir(dir)) {
@@ -133,19 +133,28 @@ struct BlobStore::State {
 };
 
 /// Every process that has the store open holds a shared lock; who gets the exclusive one is alone and
-/// recovers. While it does, others wait for their shared lock.
+/// recovers. While it does, others wait for their shared lock. The file has a byte (a hole, which a full disk
+/// has room for) until the recovery is done: where its process died or failed, those who waited try again.
 void BlobStore::State::open_lock(const std::function<void()>& also) {
     std::string path = files.root + "/lock";
     lock = sys::open_file(path, O_RDWR | O_CREAT, 0600);
-    if (flock_fd(lock.get(), LOCK_EX | LOCK_NB) == 0) {
-        files.metadata.write_relaxed(
-            [&](db::Database& database) { end_dead_leases(database, files.leases_dir.get()); });
-        sweep();
-        if (also) also();
-    } else if (errno != EWOULDBLOCK) {
-        throw errno_error(errno, "flock " + path);
+    auto told = [&] { return "flock " + path; };
+    while (flock_fd(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK) throw errno_error(errno, told());
+        sys::check(flock_fd(lock.get(), LOCK_SH), told);
+        struct stat status{};
+        sys::check(::fstat(lock.get(), &status), [&] { return "fstat " + path; });
+        if (status.st_size == 0) return;
+        sys::check(flock_fd(lock.get(), LOCK_UN), told);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    sys::check(flock_fd(lock.get(), LOCK_SH), [&] { return "flock " + path; });
+    sys::check(::ftruncate(lock.get(), 1), [&] { return "truncate " + path; });
+    files.metadata.write_relaxed(
+        [&](db::Database& database) { end_dead_leases(database, files.leases_dir.get()); });
+    sweep();
+    if (also) also();
+    sys::check(::ftruncate(lock.get(), 0), [&] { return "truncate " + path; });
+    sys::check(flock_fd(lock.get(), LOCK_SH), told);
 }
 
 /// Files without row and rows without file. In a write transaction nobody is between the two steps of a
@@ -292,13 +301,13 @@ CollectResult BlobStore::collect(std::chrono::seconds ingest_age) {
     }
 }
 
-bool BlobStore::drop(const Digest& digest) {
+bool BlobStore::drop(const Digest& digest, const std::function<bool(db::Database&)>& is_allowed) {
     BlobFiles& files = state_->files;
     return files.metadata.write_relaxed([&](db::Database& database) {
         end_dead_leases(database, files.leases_dir.get());
         bool is_held =
             database.prepare("SELECT 1 FROM lease_blobs WHERE digest = ?").with(digest.text()).step();
-        if (is_held || !files.row(database, digest)) return false;
+        if (is_held || !files.row(database, digest) || (is_allowed && !is_allowed(database))) return false;
         files.remove(database, digest);
         return true;
     });

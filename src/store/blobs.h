@@ -155,8 +155,9 @@ class BlobStore {
     /// Deletes what nothing protects, a transaction for each few blobs, so that others are held up for
     /// moments only. Ingests that nobody owns and that were not written to for `ingest_age` go too.
     CollectResult collect(std::chrono::seconds ingest_age);
-    /// Deletes one blob although it is referenced, unless a lease protects it; whether it did.
-    bool drop(const Digest& digest);
+    /// Deletes one blob although it is referenced, unless a lease protects it, or `is_allowed`, which is
+    /// asked in the same transaction, says no; whether it did.
+    bool drop(const Digest& digest, const std::function<bool(db::Database&)>& is_allowed = {});
     /// Whether there is an ingest of that key; nothing is taken.
     bool has_ingest(const std::string& key) const;
     uint64_t total_bytes() const;

@@ -304,6 +304,94 @@ TEST_F(Blobs, ThreadsAndProcessesBringTheSameBlob) {
     EXPECT_THAT(names_in(folder.path() + "/ingest"), IsEmpty());
 }
 
+TEST_F(Blobs, WhatCouldNotBePublishedIsStillThere) {
+    Lease lease = blobs().lease("test");
+    std::unique_ptr<Ingest> ingest = blobs().ingest(lease, "key", 7, 0ms);
+    ingest->write_at(0, sys::bytes_of("content"));
+    store->metadata.write([](db::Database& database) {
+        database.execute("CREATE TRIGGER refuse BEFORE INSERT ON blobs BEGIN SELECT RAISE(ABORT, 'no'); END");
+    });
+    EXPECT_THAT(message_of([&] { ingest->commit(Digest::of("content"), true); }), HasSubstr("no"));
+    EXPECT_THAT(names_in(folder.path() + "/blobs/sha256"), IsEmpty());
+    EXPECT_EQ(read_text(folder.path() + "/ingest/key"), "content");
+    store->metadata.write([](db::Database& database) { database.execute("DROP TRIGGER refuse"); });
+    EXPECT_EQ(ingest->commit(Digest::of("content"), true).size, 7u);
+    EXPECT_EQ(blobs().read(Digest::of("content")), "content");
+    EXPECT_THAT(names_in(folder.path() + "/ingest"), IsEmpty());
+}
+
+TEST_F(Blobs, AnIngestThatLostItsNameRemovesNobodyElses) {
+    Lease lease = blobs().lease("test");
+    std::unique_ptr<Ingest> first = blobs().ingest(lease, "key", 7, 0ms);
+    ASSERT_EQ(::unlink((folder.path() + "/ingest/key").c_str()), 0);
+    std::unique_ptr<Ingest> second = blobs().ingest(lease, "key", 7, 0ms);
+    ASSERT_TRUE(second);
+    first->discard();
+    EXPECT_TRUE(blobs().has_ingest("key"));
+}
+
+TEST_F(Blobs, OneLookSeesOneState) {
+    Opened other(folder.path());
+    auto roots = [](db::Database& database) {
+        db::Statement count = database.prepare("SELECT count(*) FROM roots");
+        return count.step() ? count.integer(0) : -1;
+    };
+    store->metadata.read([&](db::Database& database) {
+        EXPECT_EQ(roots(database), 0);
+        other.refer(Digest::of("new"));
+        EXPECT_EQ(roots(database), 0);
+    });
+    EXPECT_EQ(store->metadata.read(roots), 1);
+}
+
+namespace {
+
+/// Waits until a process waits for a lock of the file.
+void await_waiter_for(const std::string& path) {
+    struct stat status{};
+    ASSERT_EQ(::stat(path.c_str(), &status), 0);
+    std::string inode = fmt::format(":{} ", status.st_ino);
+    for (auto end = std::chrono::steady_clock::now() + 60s; std::chrono::steady_clock::now() < end;) {
+        std::string locks = sys::read_file("/proc/locks");
+        for (std::string_view line : split(locks, '\n'))
+            if (line.find("->") != std::string_view::npos && line.find(inode) != std::string_view::npos)
+                return;
+        std::this_thread::sleep_for(1ms);
+    }
+    FAIL() << "nobody waits for " << path;
+}
+
+}  // namespace
+
+TEST_F(Blobs, ARecoveryThatWasKilledIsDoneByWhoeverWaitedForIt) {
+    store.reset();
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    UniqueFd started(ends[0]), tell(ends[1]);
+    auto open_with = [&](const std::function<void()>& also) {
+        Metadata metadata(db::Database(folder.path() + "/state.db", db::Sync::full, kTestMigrations));
+        BlobStore own(metadata, folder.path(), "SELECT digest FROM roots", also);
+    };
+    sys::Child recovering = in_child([&] {
+        open_with([&] {
+            (void)!::write(tell.get(), "r", 1);
+            ::pause();
+        });
+    });
+    char byte = 0;
+    ASSERT_EQ(::read(started.get(), &byte, 1), 1);
+    sys::Child waiting = in_child([&] {
+        bool has_recovered = false;
+        open_with([&] { has_recovered = true; });
+        require(has_recovered, "took the store as it was");
+    });
+    await_waiter_for(folder.path() + "/lock");
+    ::kill(recovering.pid(), SIGKILL);
+    EXPECT_EQ(recovering.wait().signal, SIGKILL);
+    EXPECT_EQ(waiting.wait().code, 0);
+    EXPECT_EQ(sys::read_file(folder.path() + "/lock"), "");
+}
+
 TEST_F(Blobs, CollectsBesideWritersOfOtherProcesses) {
     store.reset();
     std::vector<sys::Child> children;

@@ -152,6 +152,12 @@ void check_folders(Store& store, const std::string& root) {
     EXPECT_THAT(names_in(root + "/builds"), IsEmpty());
 }
 
+void check_usage(Store& store, const std::string& root) {
+    Usage usage = store.usage();
+    EXPECT_EQ(usage.total, du(root));
+    EXPECT_EQ(usage.blobs + usage.layers + usage.snapshots + usage.other, usage.total);
+}
+
 class Crash : public StoreTest {};
 
 }  // namespace
@@ -177,6 +183,7 @@ TEST_F(Crash, KilledAtAnyMoment) {
         check_blobs(*store, root());
         check_images(*store);
         check_folders(*store, root());
+        check_usage(*store, root());
         if (HasFailure()) return;
     }
     for (const Image& image : store->list({.all = true})) store->remove(image.id.text(), {.force = true});

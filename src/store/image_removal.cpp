@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "store/image_rows.h"
@@ -165,21 +166,45 @@ void forget_blobs(db::Database& database) {
         "blob NOT IN (SELECT digest FROM image_blobs) AND blob NOT IN (SELECT blob FROM layer_blobs);");
 }
 
-template <typename State>
-std::vector<Removed> remove_rows(State& state, std::string_view text, const RemoveOptions& options) {
-    return with_reserve(state.reserve, [&] {
-        return state.metadata.write([&](db::Database& database) {
+bool is_tag(const spec::Reference& name) {
+    return !name.digest();
+}
+
+/// What `prune` removes of one image, as it is now: since it was listed it may have got a name.
+std::vector<Removed> prune_image(db::Database& database, const Digest& id, bool only_dangling,
+                                 const RemoveOptions& options) {
+    std::vector<spec::Reference> names = names_of(database, id);
+    bool has_tag = std::any_of(names.begin(), names.end(), is_tag);
+    if (only_dangling && (has_tag || has_children(database, id))) return {};
+    std::vector<std::string> targets;
+    for (const spec::Reference& name : names) targets.push_back(name.text());
+    if (targets.empty()) targets.push_back(id.text());
+    std::vector<Removed> removed;
+    for (const std::string& target : targets) {
+        try {
+            db::Transaction part(database);
             Removal removal(database, options);
-            removal.remove(text);
-            return removal.take_records();
-        });
-    });
+            removal.remove(target);
+            part.commit();
+            std::ranges::move(removal.take_records(), std::back_inserter(removed));
+        } catch (const Error& error) {
+            // In use, a step towards another image, or gone with the one before.
+            if (error.kind() != ErrorKind::conflict && error.kind() != ErrorKind::not_found) throw;
+        }
+    }
+    return removed;
 }
 
 }  // namespace
 
 std::vector<Removed> Store::remove(std::string_view text, const RemoveOptions& options) {
-    std::vector<Removed> removed = remove_rows(*state_, text, options);
+    std::vector<Removed> removed = with_reserve(state_->reserve, [&] {
+        return state_->metadata.write([&](db::Database& database) {
+            Removal removal(database, options);
+            removal.remove(text);
+            return removal.take_records();
+        });
+    });
     bool is_deleted =
         std::any_of(removed.begin(), removed.end(), [](const Removed& one) { return !one.deleted.empty(); });
     if (is_deleted) collect(kIngestAge);
@@ -192,20 +217,12 @@ PruneResult Store::prune(const ListFilters& filters, bool only_dangling, const R
     every.dangling.reset();
     PruneResult result;
     for (const Image& image : list(every)) {
-        if (only_dangling && !image.tags.empty()) continue;
-        std::vector<std::string> targets;
-        for (const spec::Reference& name : image.tags) targets.push_back(name.text());
-        for (const spec::Reference& name : image.digests) targets.push_back(name.text());
-        if (targets.empty()) targets.push_back(image.id.text());
-        for (const std::string& target : targets) {
-            try {
-                std::vector<Removed> removed = remove_rows(*state_, target, options);
-                result.removed.insert(result.removed.end(), removed.begin(), removed.end());
-            } catch (const Error& error) {
-                // In use, a step towards another image, or gone with the one before.
-                if (error.kind() != ErrorKind::conflict && error.kind() != ErrorKind::not_found) throw;
-            }
-        }
+        std::vector<Removed> removed = with_reserve(state_->reserve, [&] {
+            return state_->metadata.write([&](db::Database& database) {
+                return prune_image(database, image.id, only_dangling, options);
+            });
+        });
+        std::ranges::move(removed, std::back_inserter(result.removed));
     }
     result.reclaimed_bytes = collect(kIngestAge);
     return result;

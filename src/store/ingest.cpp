@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/strings.h"
 #include "store/leases.h"
 #include "store/space.h"
@@ -21,6 +22,13 @@ constexpr uint64_t kWriteBackStep = 8u << 20;
 constexpr std::string_view kRangesHead = "berth-ingest 1";
 
 }  // namespace
+
+/// Emptied first: without its ranges, which go before its name, it would count as whole.
+void remove_ingest(int dir, LockFile& file, const std::string& key) noexcept {
+    (void)!::ftruncate(file.fd(), 0);
+    ::unlinkat(dir, (key + ".done").c_str(), 0);
+    file.remove(dir, key);
+}
 
 void RangeSet::add(Range range) {
     if (range.begin >= range.end) return;
@@ -93,8 +101,8 @@ void FileIngest::forget() {
     ranges_.clear();
     saved_bytes_ = written_bytes_ = written_back_ = 0;
     has_ranges_file_ = false;
-    ::unlinkat(files_.ingest_dir.get(), (key_ + ".done").c_str(), 0);
     sys::check(::ftruncate(file_->fd(), 0), [&] { return "truncate " + path(); });
+    ::unlinkat(files_.ingest_dir.get(), (key_ + ".done").c_str(), 0);
 }
 
 void FileIngest::save_ranges() {
@@ -246,17 +254,28 @@ BlobInfo FileIngest::commit(const Digest& digest, bool verify_content) {
             return *present;
         }
     }
-    if (sys::retry([&] { return ::fdatasync(file_->fd()); }) < 0)
-        throw with_space_advice(errno_error(errno, "sync " + path()), files_.root);
-    BlobInfo info =
-        files_.metadata.write([&](db::Database& database) { return publish(database, digest, size); });
+    if (sys::retry([&] { return ::fdatasync(file_->fd()); }) < 0) {
+        Error error = errno_error(errno, "sync " + path());
+        // The kernel may forget what it could not write, and tells so once only.
+        restart();
+        throw with_space_advice(error, files_.root);
+    }
+    BlobInfo info = [&] {
+        try {
+            return files_.metadata.write(
+                [&](db::Database& database) { return publish(database, digest, size); });
+        } catch (...) {
+            take_back(digest);
+            throw;
+        }
+    }();
     ::unlinkat(files_.ingest_dir.get(), (key_ + ".done").c_str(), 0);
     file_.reset();
     return info;
 }
 
 /// Renames and syncs within the transaction: a collector, which looks at rows and files in one of its own,
-/// sees both or neither. A commit that fails leaves a file without a row, which the next collection deletes.
+/// sees both or neither.
 BlobInfo FileIngest::publish(db::Database& database, const Digest& digest, uint64_t size) {
     if (std::optional<BlobInfo> present = files_.row(database, digest)) {
         files_.protect(database, *lease_, digest);
@@ -275,10 +294,28 @@ BlobInfo FileIngest::publish(db::Database& database, const Digest& digest, uint6
     return info;
 }
 
+/// After a publication that failed (a full disk has no room for the row): gets the file back, so that it can
+/// be published later. What stays without a row is deleted by the next collection.
+void FileIngest::take_back(const Digest& digest) noexcept {
+    try {
+        std::string name(digest.hex());
+        int folder = files_.folder_of(digest);
+        files_.metadata.write_relaxed([&](db::Database&) {
+            // By now the same blob may have been published by somebody else.
+            struct stat own{}, published{};
+            if (::fstat(file_->fd(), &own) == 0 &&
+                ::fstatat(folder, name.c_str(), &published, AT_SYMLINK_NOFOLLOW) == 0 &&
+                own.st_ino == published.st_ino)
+                ::renameat2(folder, name.c_str(), files_.ingest_dir.get(), key_.c_str(), RENAME_NOREPLACE);
+        });
+    } catch (const std::exception& error) {
+        log::debug("{} stays as {}: {}", path(), digest.text(), error.what());
+    }
+}
+
 void FileIngest::discard() {
     if (!file_) return;
-    ::unlinkat(files_.ingest_dir.get(), (key_ + ".done").c_str(), 0);
-    file_->remove(files_.ingest_dir.get(), key_);
+    remove_ingest(files_.ingest_dir.get(), *file_, key_);
     file_.reset();
 }
 

@@ -31,6 +31,9 @@ struct BlobFiles {
     void remove(db::Database& database, const Digest& digest) const;
 };
 
+/// Removes the ingest that `file` owns, and what is known of its ranges.
+void remove_ingest(int dir, LockFile& file, const std::string& key) noexcept;
+
 /// The ranges of a file that are there: sorted, merged.
 class RangeSet {
   public:
@@ -75,6 +78,7 @@ class FileIngest : public Ingest {
     uint64_t complete_size() const;
     void verify(const Digest& digest, uint64_t size) const;
     BlobInfo publish(db::Database& database, const Digest& digest, uint64_t size);
+    void take_back(const Digest& digest) noexcept;
 
     BlobFiles& files_;
     const std::shared_ptr<LeaseState> lease_;

@@ -136,17 +136,18 @@ std::vector<Digest> Store::repair() {
 /// Oldest first. A layer may be asked for again only by its folder from then on, which must therefore be safe
 /// on disk.
 uint64_t Store::drop_blobs(uint64_t bytes) {
-    std::vector<std::pair<Digest, uint64_t>> candidates = state_->metadata.read([](db::Database& database) {
+    constexpr std::string_view kDroppable = R"sql(
+        SELECT digest, size FROM blobs
+        WHERE digest IN (SELECT blob FROM image_layers WHERE chain_id IS NOT NULL)
+          AND digest NOT IN (SELECT digest FROM image_blobs WHERE role != 'layer')
+          AND digest NOT IN (SELECT blob FROM image_layers WHERE chain_id IS NULL OR chain_id NOT IN
+                             (SELECT chain_id FROM layers WHERE state = 'ready' AND synced))
+          AND (digest IN (SELECT blob FROM blob_sources)
+               OR digest IN (SELECT blob FROM layer_blobs WHERE is_reproducible))
+        )sql";
+    std::vector<std::pair<Digest, uint64_t>> candidates = state_->metadata.read([&](db::Database& database) {
         std::vector<std::pair<Digest, uint64_t>> found;
-        db::Statement rows = database.prepare(R"sql(
-            SELECT blobs.digest, blobs.size FROM blobs
-            WHERE digest IN (SELECT blob FROM image_layers WHERE chain_id IS NOT NULL)
-              AND digest NOT IN (SELECT digest FROM image_blobs WHERE role != 'layer')
-              AND digest NOT IN (SELECT blob FROM image_layers WHERE chain_id IS NULL OR chain_id NOT IN
-                                 (SELECT chain_id FROM layers WHERE state = 'ready' AND synced))
-              AND (digest IN (SELECT blob FROM blob_sources)
-                   OR digest IN (SELECT blob FROM layer_blobs WHERE is_reproducible))
-            ORDER BY created_ns, digest)sql");
+        db::Statement rows = database.prepare(fmt::format("{} ORDER BY created_ns, digest", kDroppable));
         while (rows.step())
             found.emplace_back(Digest::parse(rows.text(0)), static_cast<uint64_t>(rows.integer(1)));
         return found;
@@ -154,7 +155,11 @@ uint64_t Store::drop_blobs(uint64_t bytes) {
     uint64_t freed = 0;
     for (const auto& [digest, size] : candidates) {
         if (freed >= bytes) break;
-        if (state_->blobs.drop(digest)) freed += size;
+        // An image that came meanwhile may need it.
+        auto is_droppable = [&](db::Database& database) {
+            return database.prepare(fmt::format("{} AND digest = ?", kDroppable)).with(digest.text()).step();
+        };
+        if (state_->blobs.drop(digest, is_droppable)) freed += size;
     }
     return freed;
 }

@@ -25,10 +25,9 @@ bool try_lock(int fd, const std::string& name) {
 
 /// Whether the file behind `fd` still has that name: its last owner may have renamed or removed it while we
 /// waited.
-bool has_name(int fd, int dir, const std::string& name) {
+bool has_name(int fd, int dir, const std::string& name) noexcept {
     struct stat open{}, named{};
-    sys::check(::fstat(fd, &open), "fstat " + name);
-    if (::fstatat(dir, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) < 0) return false;
+    if (::fstat(fd, &open) < 0 || ::fstatat(dir, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) < 0) return false;
     return open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }
 
@@ -66,7 +65,7 @@ std::optional<LockFile> LockFile::try_present(int dir, const std::string& name, 
 }
 
 void LockFile::remove(int dir, const std::string& name) noexcept {
-    ::unlinkat(dir, name.c_str(), 0);
+    if (has_name(fd_.get(), dir, name)) ::unlinkat(dir, name.c_str(), 0);
     fd_.reset();
 }
 

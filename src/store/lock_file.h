@@ -28,7 +28,7 @@ class [[nodiscard]] LockFile {
 
     int fd() const { return fd_.get(); }
     /// Removes the file, then lets go: whoever waits for it makes a new one. `dir` and `name` as it was
-    /// locked with.
+    /// locked with; a file that has that name by now, after this one was renamed or removed, stays.
     void remove(int dir, const std::string& name) noexcept;
     void release() { fd_.reset(); }
 

@@ -35,10 +35,11 @@ class Metadata {
         return transact(std::forward<Work>(work));
     }
 
-    /// Runs `work(database)` alone; each statement sees the last committed state.
+    /// Runs `work(database)`, which only reads, alone: it sees one state, the last that was committed.
     template <typename Work>
     auto read(Work&& work) {
         std::lock_guard lock(mutex_);
+        db::ReadTransaction transaction(database_);
         return work(database_);
     }
 

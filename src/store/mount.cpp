@@ -81,6 +81,19 @@ void in_folder(const std::string& folder, const std::function<void()>& work) {
     if (failure) std::rethrow_exception(failure);
 }
 
+/// As mountinfo writes a path that is an option's value (seq_show_option() in the kernel): blanks and
+/// backslashes in octal, not the '#' that is in those of mount points.
+std::string mountinfo_text(std::string_view path) {
+    std::string result;
+    for (char c : path) {
+        if (c == ' ' || c == '\t' || c == '\n' || c == '\\')
+            result += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
+        else
+            result += c;
+    }
+    return result;
+}
+
 bool kernel_has_option(const char* name) {
     std::string parameters = "/sys/module/overlay/parameters";
     return !sys::exists(parameters) || sys::exists(fmt::format("{}/{}", parameters, name));
@@ -92,6 +105,18 @@ bool needs_user_xattrs() {
     std::string map = sys::read_file("/proc/self/uid_map");
     std::vector<std::string_view> fields = split_fields(map);
     return fields.size() != 3 || fields[0] != "0" || fields[1] != "0" || fields[2] != "4294967295";
+}
+
+bool is_in_a_mount(std::string_view mountinfo, std::string_view path) {
+    std::string value = mountinfo_text(path);
+    for (size_t at = mountinfo.find(value); at != std::string::npos; at = mountinfo.find(value, at + 1)) {
+        size_t end = at + value.size();
+        bool begins = at > 0 && (mountinfo[at - 1] == '=' || mountinfo[at - 1] == ':');
+        bool ends =
+            end == mountinfo.size() || std::string_view(",:\n ").find(mountinfo[end]) != std::string::npos;
+        if (begins && ends) return true;
+    }
+    return false;
 }
 
 bool is_mountable_path(std::string_view path) {
@@ -106,9 +131,12 @@ MountPlan overlay_plan(const OverlayFolders& folders) {
         plan.options.push_back("workdir=" + folders.work);
     }
     // A distribution's kernel may have them on by default. Redirects and metadata-only copies in an upper
-    // folder can't be written as a layer, and an index ties an upper folder to one set of lower ones.
+    // folder can't be written as a layer, and an index ties an upper folder to one set of lower ones. With
+    // "off" redirects would still be followed, and "userxattr" be refused.
     for (const char* feature : {"index", "metacopy", "redirect_dir"})
-        if (kernel_has_option(feature)) plan.options.push_back(fmt::format("{}=off", feature));
+        if (kernel_has_option(feature))
+            plan.options.push_back(fmt::format(
+                "{}={}", feature, std::string_view(feature) == "redirect_dir" ? "nofollow" : "off"));
     if (needs_user_xattrs()) plan.options.emplace_back("userxattr");
     if (folders.is_volatile && !folders.upper.empty()) plan.options.emplace_back("volatile");
     return plan;
@@ -148,13 +176,17 @@ bool mount_by_parts(const MountPlan& plan, const std::string& target) {
 void mount_at_once(const MountPlan& plan, const std::string& target) {
     std::vector<std::string> options = plan.options;
     std::optional<std::string> folder;
-    for (std::string& option : options) {
-        if (!option.starts_with(kLower)) continue;
-        std::string lowers = option.substr(kLower.size());
-        folder = shorten_lowers(lowers);
-        option = std::string(kLower) + lowers;
-    }
     std::string data = join(options, ",");
+    // By their whole paths where there is room: they can be seen in mountinfo then.
+    if (data.size() > kMaxData) {
+        for (std::string& option : options) {
+            if (!option.starts_with(kLower)) continue;
+            std::string lowers = option.substr(kLower.size());
+            folder = shorten_lowers(lowers);
+            option = std::string(kLower) + lowers;
+        }
+        data = join(options, ",");
+    }
     if (data.size() > kMaxData)
         throw make_error(
             ErrorKind::invalid_argument,

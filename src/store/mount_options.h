@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "store/snapshots.h"
@@ -20,6 +21,9 @@ MountPlan overlay_plan(const OverlayFolders& folders);
 /// Whether overlayfs keeps its marks in "user." attributes here, since "trusted." ones are the first user
 /// namespace's.
 bool needs_user_xattrs();
+/// Whether the text of /proc/<pid>/mountinfo shows a mount that has the folder `path` (without symlinks) as a
+/// layer or as its upper folder.
+bool is_in_a_mount(std::string_view mountinfo, std::string_view path);
 /// Whether a path can be an option's value as it is.
 bool is_mountable_path(std::string_view path);
 
@@ -27,7 +31,7 @@ bool is_mountable_path(std::string_view path);
 /// the kernel doesn't know "lowerdir+" or a value is longer than it takes.
 bool mount_by_parts(const MountPlan& plan, const std::string& target);
 /// With mount(2), all options in one page: layers are named from their common folder, which a thread of its
-/// own enters.
+/// own enters, where their paths are too long.
 void mount_at_once(const MountPlan& plan, const std::string& target);
 
 }  // namespace berth::store

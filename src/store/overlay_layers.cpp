@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "store/layer_lookup.h"
 #include "store/leases.h"
 #include "store/mount_options.h"
@@ -41,12 +42,6 @@ std::optional<FoundLayer> ready_layer(db::Database& database, const Digest& chai
             .with(chain_id.text());
     if (!row.step()) return std::nullopt;
     return FoundLayer{.info = layer_of(row), .id = row.integer(5)};
-}
-
-std::string boot_id() {
-    std::string text = sys::read_file("/proc/sys/kernel/random/boot_id");
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    return text;
 }
 
 Error missing_layer(const Digest& chain_id) {
@@ -131,6 +126,10 @@ class OverlayLayerBuild : public LayerBuild {
     UniqueFd folder_;
     bool committed_ = false;
 };
+
+std::string OverlaySnapshots::boot_id() {
+    return std::string(trim(sys::read_file("/proc/sys/kernel/random/boot_id")));
+}
 
 std::string OverlaySnapshots::layer_path(int64_t id) const {
     return fmt::format("{}/l/{}", root_, folder_name(id));

@@ -5,10 +5,13 @@
 
 #include <set>
 
+#include "base/log.h"
 #include "store/leases.h"
+#include "store/mount_options.h"
 #include "store/overlay_names.h"
 #include "store/overlay_snapshots.h"
 #include "store/quota.h"
+#include "store/space.h"
 #include "store/tree.h"
 #include "sys/file.h"
 
@@ -27,6 +30,18 @@ std::vector<Numbered> select(db::Database& database, std::string_view sql, const
     db::Statement rows = database.prepare(sql).with(args...);
     while (rows.step()) result.push_back({rows.integer(0), rows.text(1)});
     return result;
+}
+
+/// Runs `remove`; a failure keeps nothing else from being removed, and is tried again by the next collection.
+template <typename Remove>
+uint64_t removing(std::string_view what, Remove&& remove) {
+    try {
+        return remove();
+    } catch (const Error& error) {
+        if (is_out_of_space(error)) throw;
+        log::warning("removing {}: {}", what, error.what());
+        return 0;
+    }
 }
 
 bool is_present(int dir, const std::string& name) {
@@ -87,10 +102,12 @@ uint64_t OverlaySnapshots::abandon_dead_builds() {
             LockFile::acquire(builds_dir_.get(), key, std::chrono::milliseconds(0));
         if (!lock) continue;
         // Under the lock: its builder may have finished meanwhile.
-        for (const Numbered& dead : builds(build.text)) {
-            bytes += disk_usage(layers_dir_.get(), folder_name(dead.id));
-            abandon_build(dead.id);
-        }
+        for (const Numbered& dead : builds(build.text))
+            bytes += removing(layer_path(dead.id), [&] {
+                uint64_t size = disk_usage(layers_dir_.get(), folder_name(dead.id));
+                abandon_build(dead.id);
+                return size;
+            });
         lock->remove(builds_dir_.get(), key);
     }
     // Locks of those who died after their work was done.
@@ -106,8 +123,15 @@ uint64_t OverlaySnapshots::finish_removals() {
             return select(database, fmt::format("SELECT id, '' FROM {} WHERE state = 'removing'", table));
         });
     };
-    for (const Numbered& layer : marked("layers")) bytes += finish_removal(Kind::layer, layer.id);
-    for (const Numbered& snapshot : marked("snapshots")) bytes += finish_removal(Kind::snapshot, snapshot.id);
+    std::string mounts = sys::read_file("/proc/self/mountinfo");
+    auto finish = [&](Kind kind, int64_t id, const std::string& path, const std::string& mounted) {
+        if (is_in_a_mount(mounts, mounted)) return;
+        bytes += removing(path, [&] { return finish_removal(kind, id); });
+    };
+    for (const Numbered& layer : marked("layers"))
+        finish(Kind::layer, layer.id, layer_path(layer.id), layer_path(layer.id));
+    for (const Numbered& snapshot : marked("snapshots"))
+        finish(Kind::snapshot, snapshot.id, snapshot_path(snapshot.id), snapshot_path(snapshot.id) + "/fs");
     return bytes;
 }
 
@@ -133,14 +157,12 @@ uint64_t OverlaySnapshots::finish_removal(Kind kind, int64_t id) {
 }
 
 void OverlaySnapshots::recover() {
-    std::string boot = sys::read_file("/proc/sys/kernel/random/boot_id");
-    while (boot.ends_with('\n')) boot.pop_back();
     abandon_dead_builds();
     metadata_.write_relaxed([&](db::Database& database) {
         // Files of a layer that was not synced may be empty or short after a power cut.
         database.run(
             "UPDATE layers SET state = 'removing' WHERE state = 'ready' AND synced = 0 AND boot_id <> ?",
-            boot);
+            boot_id());
         for (const Numbered& layer : select(database, "SELECT id, '' FROM layers WHERE state = 'ready'"))
             if (!is_present(layers_dir_.get(), folder_name(layer.id)))
                 database.run("DELETE FROM layers WHERE id = ?", layer.id);
@@ -167,7 +189,11 @@ void OverlaySnapshots::remove_strays(Kind kind) {
     });
     for (const Numbered& row : rows) known.insert(folder_name(row.id));
     for (const std::string& name : sys::list_dir(folder(kind)))
-        if (!known.contains(name)) remove_tree(folder(kind), name);
+        if (!known.contains(name))
+            removing(name, [&] {
+                remove_tree(folder(kind), name);
+                return 0;
+            });
 }
 
 }  // namespace berth::store

@@ -18,36 +18,8 @@ namespace berth::store {
 
 namespace {
 
-UniqueFd make_folder(const std::string& path) {
-    sys::make_dirs(path, 0700);
-    return sys::open_file(path, O_RDONLY | O_DIRECTORY);
-}
-
 Error no_snapshot(const std::string& name) {
     return make_error(ErrorKind::not_found, "No such snapshot: {}", name);
-}
-
-/// As mountinfo writes a path (fs/proc_namespace.c: blanks and backslashes in octal).
-std::string mountinfo_text(std::string_view path) {
-    std::string result;
-    for (char c : path) {
-        if (c == ' ' || c == '\t' || c == '\n' || c == '\\' || c == '#')
-            result += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
-        else
-            result += c;
-    }
-    return result;
-}
-
-bool is_upper_of_a_mount(const std::string& path) {
-    std::string option = "upperdir=" + mountinfo_text(path);
-    std::string mounts = sys::read_file("/proc/self/mountinfo");
-    for (size_t at = mounts.find(option); at != std::string::npos; at = mounts.find(option, at + 1)) {
-        size_t end = at + option.size();
-        if (end == mounts.size() || mounts[end] == ',' || mounts[end] == '\n' || mounts[end] == ' ')
-            return true;
-    }
-    return false;
 }
 
 /// The root of the merged tree is the upper folder: it looks like the root of the layer below.
@@ -123,10 +95,13 @@ void OverlaySnapshots::make_folders(int64_t id, const SnapshotInfo& info) {
     UniqueFd own = sys::open_at(snapshots_dir_.get(), name, O_RDONLY | O_DIRECTORY);
     if (info.quota_bytes > 0) set_project_quota(own.get(), root_, project_of(id), info.quota_bytes);
     sys::check(::mkdirat(own.get(), "work", 0700), [&] { return "mkdir " + path + "/work"; });
-    sys::check(::mkdirat(own.get(), "fs", 0755), [&] { return "mkdir " + path + "/fs"; });
-    if (!info.parent) return;
-    UniqueFd upper = sys::open_at(own.get(), "fs", O_RDONLY | O_DIRECTORY);
-    copy_folder_metadata(open_layer(*info.parent).get(), upper.get());
+    // Named when it is whole: recovery tells by it.
+    sys::check(::mkdirat(own.get(), "new", 0755), [&] { return "mkdir " + path + "/new"; });
+    if (info.parent) {
+        UniqueFd upper = sys::open_at(own.get(), "new", O_RDONLY | O_DIRECTORY);
+        copy_folder_metadata(open_layer(*info.parent).get(), upper.get());
+    }
+    sys::check(::renameat(own.get(), "new", own.get(), "fs"), [&] { return "rename " + path + "/new"; });
 }
 
 std::optional<SnapshotInfo> OverlaySnapshots::find(const std::string& name) const {
@@ -174,7 +149,7 @@ std::vector<SnapshotInfo> OverlaySnapshots::list() const {
 
 void OverlaySnapshots::remove(const std::string& name) {
     SnapshotRow snapshot = row(name);
-    if (is_upper_of_a_mount(snapshot_path(snapshot.id) + "/fs"))
+    if (is_in_a_mount(sys::read_file("/proc/self/mountinfo"), snapshot_path(snapshot.id) + "/fs"))
         throw make_error(ErrorKind::conflict, "snapshot {} is mounted", name);
     auto mark = [&](db::Database& database) {
         database.run("UPDATE snapshots SET state = 'removing', name = NULL WHERE id = ?", snapshot.id);

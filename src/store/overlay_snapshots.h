@@ -10,10 +10,10 @@ namespace berth::store {
 
 /// Layers and snapshots as folders for overlayfs:
 ///
-///   <root>/l/<n>            a layer's content; <n> is its row's number in base 36, so that many fit into
-///   mount options <root>/l/0              an empty folder: overlayfs wants a layer below, and two of them
-///   for a view <root>/s/<n>/{fs,work}  a snapshot's upper and work folder <root>/builds/<name>    locked by
-///   who builds the layer of a chain id, or removes a folder
+///   <root>/l/<n>            a layer's content; <n> is its row's number in base 36: many fit into mount
+///   options <root>/l/0              empty: overlayfs wants a layer below, and two of them for a view
+///   <root>/s/<n>/{fs,work}  a snapshot's upper and work folder
+///   <root>/builds/<name>    locked by who builds the layer of a chain id, or removes a folder
 ///
 /// A row comes before its folder and goes after it. A `building` row whose lock is free was left by a process
 /// that died.
@@ -53,7 +53,9 @@ class OverlaySnapshots : public Snapshots {
     /// In a write transaction: marks the layers that nothing holds as removing; their chain ids, uppermost
     /// first.
     static std::vector<Digest> release_unheld(db::Database& database);
-    /// Removes the folders of everything that is marked, then the rows; the bytes.
+    /// Removes the folders of everything that is marked, then the rows; the bytes. What a mount of this
+    /// namespace has as a layer stays until that ends. What can't be removed (a mount in it, an immutable
+    /// file) is told as a warning, and stays marked.
     uint64_t finish_removals();
     /// A ready layer's folder. Throws not_found.
     UniqueFd open_layer(const Digest& chain_id) const;
@@ -69,6 +71,7 @@ class OverlaySnapshots : public Snapshots {
     };
 
     int folder(Kind kind) const { return kind == Kind::layer ? layers_dir_.get() : snapshots_dir_.get(); }
+    static std::string boot_id();
     std::string layer_path(int64_t id) const;
     std::string snapshot_path(int64_t id) const;
     /// Numbers of the layers, uppermost first. Throws unavailable where one is missing.

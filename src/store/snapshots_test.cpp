@@ -2,11 +2,13 @@
 #include "store/snapshots.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "store/mount_options.h"
@@ -327,6 +329,96 @@ TEST_F(SnapshotsTest, StrayFoldersGo) {
     EXPECT_FALSE(snapshots().find("web"));
 }
 
+TEST_F(SnapshotsTest, WhatCantBeRemovedKeepsNothingElse) {
+    make_image(*store, {.names = {"image"}});
+    for (const char* name : {"busy", "other"}) snapshots().create(name, {}, {});
+    store.reset();
+    in_own_mounts([&] {
+        std::string busy = root() + "/s/1/fs/mounted";
+        sys::make_dirs(busy);
+        sys::check(::mount("tmpfs", busy.c_str(), "tmpfs", 0, nullptr), "mount");
+        open();
+        try {
+            snapshots().remove("busy");
+            require(false, "removed what is busy");
+        } catch (const Error& error) {
+            require(error.code() == EBUSY, error.what());
+        }
+        sql("UPDATE snapshots SET state = 'removing', name = NULL");
+        store->remove("image", {});
+        require(names_in(root() + "/s") == std::vector<std::string>{"1"}, "what could be removed stays");
+        require(snapshots().layers().empty() && store->blobs().list().empty(), "the image stays");
+        reopen();
+        sys::check(::umount(busy.c_str()), "umount");
+        store->collect();
+        require(names_in(root() + "/s").empty(), "it is not tried again");
+    });
+    open();
+}
+
+TEST_F(SnapshotsTest, LayersOfAMountStayUntilItEnds) {
+    std::vector<Digest> chain = make_layers({{{"a", "1"}}, {{"b", "2"}}});
+    std::string target = mount_point();
+    store.reset();
+    in_own_mounts([&] {
+        open();
+        mount(snapshots().view_plan(chain.back()), target);
+        store->remove("stack", {});
+        require(snapshots().layers().empty(), "the layers are not removed");
+        require(read_text(target + "/a") == "1" && read_text(target + "/b") == "2",
+                "the view lost its files");
+        reopen();
+        require(read_text(target + "/a") == "1", "recovery takes files from a view");
+        unmount(target);
+        store->collect();
+        require(names_in(root() + "/l") == std::vector<std::string>{"0"}, "the folders stay");
+    });
+    open();
+}
+
+TEST_F(SnapshotsTest, MountsInAUserNamespace) {
+    store.reset();
+    std::string own_root = folder.path() + "/own", target = mount_point();
+    expect_in_child([&] {
+        std::string map = fmt::format("0 {} 1", ::geteuid());
+        sys::check(::unshare(CLONE_NEWUSER | CLONE_NEWNS), "unshare");
+        write_text("/proc/self/uid_map", map);
+        write_text("/proc/self/setgroups", "deny");
+        write_text("/proc/self/gid_map", map);
+        Store own({.root = own_root});
+        Image image =
+            make_image(own, {.layers = {{{"d/", ""}, {"d/old", "x"}}, {{"d/.wh.old", ""}, {"d/new", "y"}}}});
+        mount(own.snapshots().view_plan(*image.top_chain_id()), target);
+        require(names_in(target + "/d") == std::vector<std::string>{"new"}, "whiteouts");
+        unmount(target);
+        own.snapshots().create("web", image.top_chain_id(), {});
+        mount(own.snapshots().mount_plan("web"), target);
+        write_text(target + "/d/own", "z");
+        unmount(target);
+    });
+    open();
+}
+
+TEST_F(SnapshotsTest, AMountIsSeenWhateverTheRootIsCalled) {
+    store.reset();
+    std::string strange = folder.path() + "/a #1\tb=c";
+    std::string target = mount_point();
+    in_own_mounts([&] {
+        Store own({.root = strange});
+        own.snapshots().create("web", {}, {});
+        mount(own.snapshots().mount_plan("web"), target);
+        try {
+            own.snapshots().remove("web");
+            require(false, "removed while it is mounted");
+        } catch (const Error& error) {
+            require(error.kind() == ErrorKind::conflict, error.what());
+        }
+        unmount(target);
+        own.snapshots().remove("web");
+    });
+    open();
+}
+
 TEST_F(SnapshotsTest, QuotasNeedAFileSystemThatHasThem) {
     try {
         snapshots().create("limited", {}, {.quota_bytes = 10 << 20});
@@ -367,6 +459,25 @@ TEST(Tree, DeepAndWide) {
     remove_tree(top.get(), "tree");
     remove_tree(top.get(), "tree");
     EXPECT_FALSE(sys::exists(folder.path() + "/tree"));
+}
+
+TEST(Tree, IsCountedWhileItIsMovedAbout) {
+    TemporaryFolder folder;
+    std::string a = folder.path() + "/tree/a", b = folder.path() + "/tree/b/a";
+    sys::make_dirs(a + "/in/side");
+    sys::make_dirs(folder.path() + "/tree/b");
+    for (int i = 0; i < 200; ++i) sys::make_dirs(fmt::format("{}/in/side/{}", a, i));
+    std::atomic<bool> done = false;
+    std::thread mover([&] {
+        while (!done) {
+            ::rename(a.c_str(), b.c_str());
+            ::rename(b.c_str(), a.c_str());
+        }
+    });
+    for (int i = 0; i < 200; ++i) EXPECT_NO_THROW(disk_usage(AT_FDCWD, folder.path() + "/tree"));
+    done = true;
+    mover.join();
+    EXPECT_EQ(disk_usage(AT_FDCWD, folder.path() + "/tree"), du(folder.path() + "/tree"));
 }
 
 }  // namespace berth::store

@@ -19,14 +19,14 @@ namespace berth::store {
 
 namespace {
 
-/// Nothing where it is absent, or where another file system is mounted on it.
+/// Nothing where there is no folder (any more), or where another file system is mounted on it.
 std::optional<UniqueFd> open_folder(int dir, const std::string& name) {
     open_how how{};
     how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
     long fd = sys::retry([&] { return ::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof how); });
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-    if (errno == ENOENT || errno == EXDEV) return std::nullopt;
+    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV) return std::nullopt;
     throw errno_error(errno, "open " + name);
 }
 
@@ -34,7 +34,12 @@ std::optional<UniqueFd> open_folder(int dir, const std::string& name) {
 /// "..".
 class Walk {
   public:
-    Walk(int dir, const std::string& name) { enter(dir, name); }
+    /// A folder that is moved away while it is walked is left, or is an Error (conflict).
+    enum class Moved { left, refused };
+
+    Walk(int dir, const std::string& name, Moved moved) : moved_(moved) {
+        if (enter(dir, name)) top_ = sys::open_at(folder_.get(), ".", O_RDONLY | O_DIRECTORY);
+    }
 
     bool done() const { return levels_.empty(); }
     int folder() const { return folder_.get(); }
@@ -61,10 +66,13 @@ class Walk {
         levels_.pop_back();
         if (levels_.empty()) {
             folder_.reset();
-        } else {
-            folder_ = sys::open_at(folder_.get(), "..", O_RDONLY | O_DIRECTORY);
-            if (identity(folder_.get()) != levels_.back().id)
+            return name;
+        }
+        folder_ = sys::open_at(folder_.get(), "..", O_RDONLY | O_DIRECTORY);
+        if (identity(folder_.get()) != levels_.back().id) {
+            if (moved_ == Moved::refused)
                 throw make_error(ErrorKind::conflict, "folder {} was moved while it was walked", name);
+            find_again();
         }
         return name;
     }
@@ -75,20 +83,30 @@ class Walk {
         std::vector<std::string> left;
         std::pair<dev_t, ino_t> id;
     };
+    /// Goes to the lowest of the folders that is still where it was.
+    void find_again() {
+        folder_ = sys::open_at(top_.get(), ".", O_RDONLY | O_DIRECTORY);
+        for (size_t depth = 1; depth < levels_.size(); ++depth) {
+            std::optional<UniqueFd> next = open_folder(folder_.get(), levels_[depth].name);
+            if (!next || identity(next->get()) != levels_[depth].id) return levels_.resize(depth);
+            folder_ = std::move(*next);
+        }
+    }
     static std::pair<dev_t, ino_t> identity(int fd) {
         struct stat status{};
         sys::check(::fstat(fd, &status), "fstat");
         return {status.st_dev, status.st_ino};
     }
 
+    const Moved moved_;
     std::vector<Level> levels_;
-    UniqueFd folder_;
+    UniqueFd folder_, top_;
 };
 
 /// Whether it is gone now; false for a folder.
 bool unlink_file(int dir, const std::string& name) {
     if (::unlinkat(dir, name.c_str(), 0) == 0 || errno == ENOENT) return true;
-    if (errno == EISDIR || errno == EPERM) return false;
+    if (errno == EISDIR) return false;
     throw errno_error(errno, "unlink " + name);
 }
 
@@ -98,6 +116,11 @@ void remove_folder(int dir, const std::string& name) {
 }
 
 }  // namespace
+
+UniqueFd make_folder(const std::string& path) {
+    sys::make_dirs(path, 0700);
+    return sys::open_file(path, O_RDONLY | O_DIRECTORY);
+}
 
 uint64_t disk_usage(int dir, const std::string& name) {
     uint64_t blocks = 0;
@@ -114,7 +137,7 @@ uint64_t disk_usage(int dir, const std::string& name) {
     };
     struct stat status{};
     if (!count(dir, name, status)) return blocks * 512;
-    Walk walk(dir, name);
+    Walk walk(dir, name, Walk::Moved::left);
     while (!walk.done()) {
         if (std::optional<std::string> entry = walk.next()) {
             if (count(walk.folder(), *entry, status)) walk.enter(walk.folder(), *entry);
@@ -127,7 +150,7 @@ uint64_t disk_usage(int dir, const std::string& name) {
 
 void remove_tree(int dir, const std::string& name) {
     if (unlink_file(dir, name)) return;
-    Walk walk(dir, name);
+    Walk walk(dir, name, Walk::Moved::refused);
     while (!walk.done()) {
         if (std::optional<std::string> entry = walk.next()) {
             if (!unlink_file(walk.folder(), *entry) && !walk.enter(walk.folder(), *entry))

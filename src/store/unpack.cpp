@@ -3,8 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <set>
@@ -12,6 +10,7 @@
 
 #include "base/strings.h"
 #include "store/layer_names.h"
+#include "store/resolve_path.h"
 #include "store/unpack_entry.h"
 #include "sys/file.h"
 
@@ -108,9 +107,10 @@ class Unpacker {
     void make(Folder& folder, Make&& body);
     void replace(Folder& folder, Names names);
 
-    Folder& enter(Names names);
+    Names parent() const { return Names(names_).first(names_.size() - 1); }
+    Folder& enter_parent();
+    Folder* enter_target_parent();
     std::optional<Folder> open_or_make(Folder& parent, Names names);
-    std::optional<Folder> follow(Names names);
     void keep_times(Folder& folder, Names names);
     void count_bytes(uint64_t bytes);
     void count_result(size_t bytes);
@@ -127,7 +127,9 @@ class Unpacker {
     uint64_t written_ = 0, reported_ = 0;
     bool has_root_ = false;
 
+    /// Of the entry, and of a hard link's target: in its header, or below where symlinks were resolved.
     std::vector<std::string_view> names_, target_names_;
+    std::string resolved_, resolved_target_;
     std::string name_;  ///< the last of names_
 };
 
@@ -194,20 +196,19 @@ void Unpacker::unpack_root(const TarHeader& header) {
 bool Unpacker::unpack_marker(const TarHeader& header) {
     for (std::string_view name : names_)
         if (name.starts_with(kWhiteoutMetaPrefix) && name != kWhiteoutOpaque) return true;
-    Names folder = Names(names_).first(names_.size() - 1);
-    for (std::string_view name : folder)
-        if (name.starts_with(kWhiteoutPrefix)) refuse("it lies in a whiteout");
     if (!names_.back().starts_with(kWhiteoutPrefix)) return false;
     if (header.type == TarType::directory) refuse("a whiteout that is a folder");
     if (names_.back() == kWhiteoutOpaque) {
-        opaque(enter(folder), folder);
+        Folder& folder = enter_parent();
+        opaque(folder, parent());
         return true;
     }
     std::string_view name = names_.back().substr(kWhiteoutPrefix.size());
     if (name.empty() || name == "." || name == "..") refuse("a whiteout of no file");
     names_.back() = name;
     name_ = name;
-    whiteout(enter(Names(names_).first(names_.size() - 1)), names_);
+    Folder& folder = enter_parent();
+    whiteout(folder, names_);
     return true;
 }
 
@@ -266,7 +267,7 @@ void Unpacker::make(Folder& folder, Make&& body) {
 void Unpacker::unpack_named(const TarHeader& header) {
     name_ = names_.back();
     if (header.type == TarType::directory) return make_directory(header);
-    Folder& folder = enter(Names(names_).first(names_.size() - 1));
+    Folder& folder = enter_parent();
     switch (header.type) {
         case TarType::file:
             make(folder, [&] {
@@ -287,7 +288,7 @@ void Unpacker::unpack_named(const TarHeader& header) {
 }
 
 void Unpacker::make_directory(const TarHeader& header) {
-    Folder& parent = enter(Names(names_).first(names_.size() - 1));
+    Folder& parent = enter_parent();
     if (!implied_.empty()) implied_.erase(join_path(names_));
     bool replaces_whiteout = false;
     while (true) {
@@ -310,15 +311,8 @@ void Unpacker::make_directory(const TarHeader& header) {
 void Unpacker::make_link(Folder& folder, const TarHeader& header) {
     split_path(header.link_target, target_names_);
     if (target_names_.empty()) refuse("a hard link to the root");
+    Folder* from = enter_target_parent();
     std::string target(target_names_.back());
-    Folder* from = targets_.enter(Names(target_names_).first(target_names_.size() - 1),
-                                  [&](Folder& parent, size_t i) -> std::optional<Folder> {
-                                      std::optional<Folder> next =
-                                          FolderChain::open(parent.fd.get(), target_names_[i]);
-                                      if (!next && options_.follow_symlinks)
-                                          next = follow(Names(target_names_).first(i + 1));
-                                      return next;
-                                  });
     if (from != nullptr && !(is_layer() && EntryMaker::is_whiteout(*from, target))) {
         auto link = [&] {
             return ::linkat(from->fd.get(), target.c_str(), folder.fd.get(), name_.c_str(), 0);
@@ -346,12 +340,42 @@ void Unpacker::make_link(Folder& folder, const TarHeader& header) {
     result_.links_below.push_back(std::move(below));
 }
 
-Folder& Unpacker::enter(Names names) {
-    return *folders_.enter(
-        names, [&](Folder& parent, size_t i) { return open_or_make(parent, names.first(i + 1)); });
+/// The folder that the entry lies in. Symlinks on the way are followed within the root, as Docker and
+/// containerd do; `names_` is the real path then.
+Folder& Unpacker::enter_parent() {
+    auto enter = [&] {
+        return folders_.enter(
+            parent(), [&](Folder& above, size_t i) { return open_or_make(above, parent().first(i + 1)); });
+    };
+    Folder* folder = enter();
+    if (folder == nullptr) {
+        resolved_ = resolve_folders(folders_.root().fd.get(), names_);
+        split_path(resolved_, names_);
+        folder = enter();
+    }
+    if (folder == nullptr)
+        refuse("{} in its path is not a folder", quote(join_path(parent().first(folders_.depth() + 1))));
+    if (options_.whiteouts != WhiteoutFormat::none)
+        for (std::string_view name : parent())
+            if (name.starts_with(kWhiteoutPrefix)) refuse("it lies in a whiteout");
+    return *folder;
 }
 
-/// The folder `names` in `parent`, that an entry lies in.
+/// Nothing where there is no such folder in the root.
+Folder* Unpacker::enter_target_parent() {
+    auto enter = [&] {
+        return targets_.enter(
+            Names(target_names_).first(target_names_.size() - 1),
+            [&](Folder& above, size_t i) { return FolderChain::open(above.fd.get(), target_names_[i]); });
+    };
+    Folder* folder = enter();
+    if (folder != nullptr) return folder;
+    resolved_target_ = resolve_folders(folders_.root().fd.get(), target_names_);
+    split_path(resolved_target_, target_names_);
+    return enter();
+}
+
+/// The folder `names` in `parent`; nothing where something else is in its place.
 std::optional<Folder> Unpacker::open_or_make(Folder& parent, Names names) {
     std::string name(names.back());
     if (std::optional<Folder> folder = FolderChain::open(parent.fd.get(), name)) {
@@ -360,9 +384,8 @@ std::optional<Folder> Unpacker::open_or_make(Folder& parent, Names names) {
     }
     bool replaces_whiteout = false;
     if (errno != ENOENT) {
-        if (options_.follow_symlinks) return follow(names);
         replaces_whiteout = is_layer() && EntryMaker::is_whiteout(parent, name);
-        if (!replaces_whiteout) refuse("{} in its path is not a folder", quote(join_path(names)));
+        if (!replaces_whiteout) return std::nullopt;
         sys::check(::unlinkat(parent.fd.get(), name.c_str(), 0), "remove a whiteout");
     }
     Folder folder = maker_.make_implied_folder(parent, name);
@@ -370,21 +393,6 @@ std::optional<Folder> Unpacker::open_or_make(Folder& parent, Names names) {
     std::string path = join_path(names);
     count_result(path.size());
     if (is_layer()) implied_.insert(std::move(path));
-    return folder;
-}
-
-/// A folder on the way that is a symlink.
-std::optional<Folder> Unpacker::follow(Names names) {
-    std::string path = join_path(names);
-    open_how how{};
-    how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    Folder folder;
-    folder.name = names.back();
-    folder.fd = UniqueFd(
-        static_cast<int>(::syscall(SYS_openat2, folders_.root().fd.get(), path.c_str(), &how, sizeof how)));
-    if (!folder.fd) refuse("{} in its path is not a folder", quote(path));
-    keep_times(folder, names);
     return folder;
 }
 

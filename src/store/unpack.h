@@ -28,9 +28,6 @@ struct UnpackOptions {
     /// namespace. Devices and attributes that such a daemon can't make are left out.
     bool user_xattrs = false;
     bool keep_owner = true;
-    /// A folder on the way to an entry may be a symlink, resolved within the root (`ADD x.tar /` where /bin
-    /// is one). Not for layers, where nothing lies behind a symlink.
-    bool follow_symlinks = false;
     /// Called at times with the bytes of file contents so far; may throw to stop.
     std::function<void(uint64_t)> progress;
 };
@@ -50,12 +47,14 @@ struct UnpackResult {
 /// Unpacks a tar stream into the folder `root` (a descriptor; empty unless whiteouts are `apply` or `none`),
 /// and reads the stream to its end. Nothing is ever made, changed or followed outside of it, whatever the
 /// archive says: each folder is opened by its name relative to the one above, never through a symlink
-/// (FolderChain). An entry that names "..", or lies behind a symlink or a file of the archive, fails with
-/// invalid_argument and its name. A later entry replaces an earlier one of the same name (a directory stays
-/// and gets the new metadata); a whiteout hides only what lies in the layers below, wherever in the archive
-/// it stands. Owners, modes with setuid, times (nanoseconds), xattrs (is_kept_xattr), devices, fifos, holes
-/// are kept. Blocking, nothing is synced. Constant memory except for the result, which is limited to 16 MiB,
-/// and with `apply` and `none` for 8 bytes and a bucket for each name.
+/// (FolderChain). An entry behind a symlink (`lib -> usr/lib`, then `lib/x`) goes where that leads within the
+/// root, into folders that are made where they are missing, as with Docker and containerd. One that names
+/// "..", or lies behind a file of the archive, fails with invalid_argument and its name. A later entry
+/// replaces an earlier one of the same name (a directory stays and gets the new metadata); a whiteout hides
+/// only what lies in the layers below, wherever in the archive it stands. Owners, modes with setuid, times
+/// (nanoseconds), xattrs (is_kept_xattr), devices, fifos, holes are kept. Blocking, nothing is synced.
+/// Constant memory except for the result, which is limited to 16 MiB, and with `apply` and `none` for 8 bytes
+/// and a bucket for each name.
 UnpackResult unpack(sys::ByteSource& tar, int root, const UnpackOptions& options);
 
 /// Does what was left: copies metadata of implied folders and contents of links from `lowers` (descriptors of

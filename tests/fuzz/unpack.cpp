@@ -100,9 +100,7 @@ std::string archive_of(fuzz::Bytes& bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fuzz::Bytes bytes(data, size);
     UnpackOptions options;
-    unsigned choice = bytes.byte();
-    options.whiteouts = static_cast<WhiteoutFormat>(choice % 3);
-    options.follow_symlinks = options.whiteouts == WhiteoutFormat::none && choice >= 128;
+    options.whiteouts = static_cast<WhiteoutFormat>(bytes.byte() % 3);
     std::string archive = archive_of(bytes);
     UniqueFd box = Place::place().fresh_box();
     sys::TextSource source(archive);

@@ -5,6 +5,7 @@ The points are random in the time that the operation takes when nothing happens 
 kill the store must be sound (Store.check), and in the end the operation must work as if nothing had been.
 """
 
+import os
 import random
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from support.images import kill
 
 pytestmark = pytest.mark.novm  # other tools and a registry are not in it
 
-SHORT, LONG = 50, 1000
+SHORT, LONG = 50, int(os.environ.get("BERTH_KILLS", "1000"))
 
 
 def pytest_generate_tests(metafunc):

@@ -267,16 +267,16 @@ async::Task<std::unique_ptr<ClientResponse>> send_on_route(std::shared_ptr<Clien
     std::shared_ptr<ClientConnection> kept = client->take(route.key());
     if (kept) {
         bool begun = false;
-        std::exception_ptr failure;
         try {
             auto attempt = exchange(client, route, std::move(kept), request, begun);
             auto response = co_await std::move(attempt);
             co_return response;
-        } catch (const Error&) {
-            // What was lost with a connection that the server closed meanwhile can be sent again.
-            bool repeatable = !begun && !request->body.produce && is_idempotent(request->method);
+        } catch (const Error& error) {
+            // What was lost with a connection that the server closed meanwhile can be sent again. A server
+            // that says nothing has not closed it.
+            bool repeatable = !begun && error.code() != ETIMEDOUT && !request->body.produce &&
+                              is_idempotent(request->method);
             if (!repeatable) throw;
-            failure = std::current_exception();
         }
     }
     bool begun = false;

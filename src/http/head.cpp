@@ -121,16 +121,23 @@ Framing request_framing(const RequestHead& head) {
 }
 
 ResponseHead parse_response_head(std::string_view text) {
+    auto fail = [text](std::string_view why) {
+        return make_error(ErrorKind::unavailable, "malformed HTTP response {}: {}",
+                          quote(text.substr(0, std::min<size_t>(text.find("\r\n"), 80))), why);
+    };
     beast::response_parser<beast::empty_body> parser;
     boost::beast::error_code error;
-    parse_head(parser, text, error);
-    if (error)
-        throw make_error(ErrorKind::unavailable, "malformed HTTP response {}: {}",
-                         quote(text.substr(0, std::min<size_t>(text.find("\r\n"), 80))), error.message());
     ResponseHead head;
+    try {
+        refuse_folded_lines(text);
+        parse_head(parser, text, error);
+        if (!error) head.headers = take_fields(parser.get());
+    } catch (const StatusError& refused) {
+        throw fail(refused.what());  // the status is for clients that send the like
+    }
+    if (error) throw fail(error.message());
     head.status = static_cast<int>(parser.get().result_int());
     head.minor_version = static_cast<int>(parser.get().version() % 10);
-    head.headers = take_fields(parser.get());
     return head;
 }
 

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "async/listener.h"
+#include "http/head.h"
 #include "http/http_fixture.h"
 
 namespace berth::http {
@@ -312,6 +313,8 @@ class Parrot {
 };
 
 TEST(HostileServerTest, BadResponsesAreErrors) {
+    std::string many_fields;
+    for (size_t i = 0; i <= kMaxFields; ++i) many_fields += "X: a\r\n";
     const std::pair<std::string, const char*> cases[] = {
         {"", ": EOF"},
         {"HTTP/1.1 200 OK\r\nContent", ": unexpected EOF"},
@@ -329,6 +332,8 @@ TEST(HostileServerTest, BadResponsesAreErrors) {
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
          "malformed HTTP response: chunked encoding"},
         {"HTTP/1.1 200 OK\r\nX: " + std::string(300'000, 'x') + "\r\n\r\n", "malformed HTTP response"},
+        {"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n", "folded line"},
+        {"HTTP/1.1 200 OK\r\n" + many_fields + "\r\n", "too many header fields"},
     };
     for (const auto& [text, expected] : cases) {
         Parrot server(text);

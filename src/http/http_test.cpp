@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <atomic>
+
 #include "http/http_fixture.h"
 
 namespace berth::http {
@@ -284,6 +286,28 @@ TEST(HttpTest, ClosedKeptConnectionsAreReplaced) {
     first.reset();
     RunningServer second(echo, {}, address);
     EXPECT_EQ(context.block_on(fetch(client, request)).status, 200);
+}
+
+TEST(HttpTest, StallsOfKeptConnectionsAreNotRepeated) {
+    std::atomic<int> stalled = 0;
+    std::shared_ptr<async::Event> go_on;
+    RunningServer server([&](Request& request, Response& response) -> async::Task<void> {
+        if (request.path == "/stall") {
+            ++stalled;
+            co_await go_on->wait();
+        }
+        co_await response.send("ok");
+    });
+    go_on = std::make_shared<async::Event>(server.context);
+    async::Context context;
+    ClientOptions options;
+    options.idle_timeout = 1s;
+    Client client(context, options);
+    EXPECT_EQ(context.block_on(fetch(client, request_for(server.url()))).status, 200);
+    auto stall = [&] { context.block_on(fetch(client, request_for(server.url("/stall")))); };
+    EXPECT_NE(error_of(stall).find("timed out"), std::string::npos);
+    EXPECT_EQ(stalled, 1);
+    server.context.post([&] { go_on->set(); });
 }
 
 TEST(HttpTest, StopWaitsForRequestsAndClosesIdleConnections) {

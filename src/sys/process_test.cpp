@@ -67,7 +67,7 @@ TEST(Process, SpawnSaysWhatCannotBeExecuted) {
 TEST(Process, DestructorKillsAndReaps) {
     pid_t pid = 0;
     {
-        Child child = spawn(shell("sleep 1000"));
+        Child child = spawn(shell("exec sleep 1000"));
         pid = child.pid();
     }
     EXPECT_EQ(::kill(pid, 0), -1);

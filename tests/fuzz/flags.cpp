@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "oci/byte_size.h"
+#include "base/byte_size.h"
 #include "oci/exec_process.h"
 #include "oci/signal_names.h"
 #include "tests/fuzz/property.h"
@@ -54,7 +54,7 @@ void check_word(const std::string& word) {
     (void)oci::parse_duration(word);
     (void)oci::parse_bool(word);
     (void)oci::parse_signal(word);
-    if (auto size = oci::parse_byte_size(word)) require(*size >= 0, "no size is negative");
+    if (auto size = parse_byte_size(word)) require(*size >= 0, "no size is negative");
     fuzz::is_valid([&] { (void)oci::parse_user(word); });
     fuzz::is_valid([&] { (void)oci::parse_cgroups({word}); });
 }

@@ -94,6 +94,7 @@ def test_anonymous_pull(serve, users):
     assert anonymous.post("/v2/r/blobs/uploads/", headers=nobody).status == 401
     assert anonymous.post("/v2/r/blobs/uploads/", headers=somebody).status == 202
     assert server.client("alice:wrong").get("/token").status == 401
+    assert anonymous.post("/token", b"grant_type=password").status == 405, "containerd goes on with GET then"
     forged = somebody["Authorization"][:-1] + "x"
     assert anonymous.get("/v2/r/tags/list", headers={"Authorization": forged}).status == 401
     assert anonymous.get("/v2/r/tags/list", headers={"Authorization": "Bearer "}).status == 401

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`berth registry serve` as a process: many clients at once, starting, stopping, a full disk, what it tells of itself."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -151,7 +152,7 @@ def test_full_disk(work):
     root = work / "small"
     root.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "berth-test", root], check=True)
-    server = Registry(root)
+    server = Registry(root, "--blob-grace", "0s")
     try:
         client = server.client()
         client.push_image("r", "before")
@@ -163,6 +164,13 @@ def test_full_disk(work):
         assert client.get("/v2/r/manifests/before").status == 200
         assert client.delete(location).status == 204
         client.push_image("r", "after", layers=[os.urandom(1_000_000)])
+        with open(root / "fill", "wb", buffering=0) as fill, contextlib.suppress(OSError):
+            while fill.write(b"x" * 4096):
+                pass
+        # That something was used is written down, where there is room for it.
+        for _ in range(50):
+            assert client.get("/v2/r/manifests/before").status == 200
+            assert client.get(f"/v2/r/blobs/{digest(b'layer')}").status == 200
     finally:
         server.stop()
         subprocess.run(["umount", root], check=True)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`berth registry serve --proxy`: a pull-through cache of another registry, ours and Debian's."""
 
+import http.client
 import http.server
 import os
 import shutil
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -229,6 +231,80 @@ def test_a_wrong_blob_reaches_nobody(counting):
     connection.close()
     assert not cache.blob_path(wrong).exists()
     assert not list((cache.root / "ingest").iterdir())
+
+
+class LyingUpstream(CountingUpstream):
+    """Announces twice the blob, ends after the blob, and knows no ranges; tells the truth after `lies` answers."""
+
+    def __init__(self, blob, lies):
+        super().__init__(blob)
+        outer = self
+        self.lies = lies
+
+        def answer(handler):
+            outer.requests.append((handler.path, handler.headers["Range"]))
+            if handler.headers["Range"]:
+                handler.send_response(416)
+                handler.send_header("Content-Length", "0")
+                handler.end_headers()
+                return
+            outer.lies -= 1
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(outer.blob) * (2 if outer.lies >= 0 else 1)))
+            handler.end_headers()
+            handler.wfile.write(outer.blob)
+            handler.close_connection = True
+
+        self.server.RequestHandlerClass.do_GET = answer
+
+
+@pytest.mark.parametrize("lies", [1, 1000])
+def test_a_blob_that_is_shorter_than_announced(work, lies):
+    upstream = LyingUpstream(os.urandom(1_000_000), lies)
+    cache = Registry(work / "cache", "--proxy", f"http://{upstream.host}")
+    path = f"/v2/r/blobs/{digest(upstream.blob)}"
+    try:
+        with pytest.raises(http.client.IncompleteRead):
+            cache.client().get(path)
+        assert len(upstream.requests) <= 8
+        if lies == 1:
+            assert cache.client().get(path).body == upstream.blob
+    finally:
+        upstream.close()
+        assert cache.stop() == 0
+
+
+def test_an_upstream_that_wants_a_password(work):
+    users = work / "users"
+    users.write_bytes(subprocess.run(["htpasswd", "-nbB", "alice", "secret"], capture_output=True, check=True).stdout)
+    upstream = Registry(work / "upstream", "--htpasswd", users)
+    cache = Registry(work / "cache", "--proxy", f"http://{upstream.host}")
+    try:
+        # 401 would say that the client's own is wrong.
+        assert cache.client().get(f"/v2/r/blobs/{digest(b'x')}").status == 503
+        assert cache.client().head(f"/v2/r/blobs/{digest(b'x')}").status == 503
+        assert accept(cache.client(), "/v2/r/manifests/t").status == 503
+    finally:
+        upstream.stop()
+        assert cache.stop() == 0
+
+
+def test_a_full_disk_is_given_back(work):
+    upstream = Registry(work / "upstream")
+    upstream.client().push_image("r", "t", layers=[os.urandom(8_000_000)])
+    name = upstream.client().get("/v2/r/manifests/t").json()["layers"][0]["digest"]
+    root = work / "small"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "berth-test", root], check=True)
+    cache = Registry(root, "--proxy", f"http://{upstream.host}")
+    try:
+        with pytest.raises(http.client.IncompleteRead):
+            cache.client().get(f"/v2/r/blobs/{name}")
+        assert not list((root / "ingest").iterdir())
+    finally:
+        upstream.stop()
+        cache.stop()
+        subprocess.run(["umount", root], check=True)
 
 
 def test_expiry_by_last_use(work):

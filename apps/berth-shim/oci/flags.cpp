@@ -5,9 +5,9 @@
 #include <array>
 #include <cmath>
 
+#include "base/decimal.h"
 #include "base/error.h"
 #include "base/strings.h"
-#include "decimal.h"
 
 namespace berth::oci {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
 
+#include "base/byte_size.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strings.h"
-#include "byte_size.h"
 #include "command.h"
 #include "runtime/intel_rdt.h"
 #include "sys/file.h"

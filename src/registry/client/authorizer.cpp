@@ -188,6 +188,8 @@ async::Task<bool> Authorizer::renew(std::vector<Challenge> challenges, std::stri
     Challenge challenge = *chosen;
     Token token = co_await fetch_token(transport_, registry_, std::move(challenge), std::move(wanted),
                                        std::move(known), false);
+    // A cache asks for as many scopes as its clients name repositories.
+    std::erase_if(tokens_, [](const auto& entry) { return entry.second.expires <= steady_clock::now(); });
     tokens_[scope] = std::move(token);
     co_return true;
 }

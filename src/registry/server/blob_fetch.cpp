@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "store/space.h"
 #include "sys/file.h"
 
 namespace berth::registry::server {
@@ -27,7 +28,13 @@ void BlobFetch::open(store::BlobStore& blobs, const std::string& root) {
 }
 
 void BlobFetch::append(std::span<const std::byte> data) {
-    ingest_->write_at(written, data);
+    try {
+        ingest_->write_at(written, data);
+    } catch (const Error& error) {
+        // What fills the disk must not go on doing so until somebody asks for the blob again.
+        if (store::is_out_of_space(error)) ingest_->discard();
+        throw;
+    }
     hasher_->update(data);
     written += data.size();
 }

@@ -5,6 +5,7 @@
 
 #include "base/strings.h"
 #include "registry/server/schema.h"
+#include "store/space.h"
 
 namespace berth::registry::server {
 
@@ -92,6 +93,18 @@ Listing listing(db::Statement& rows, const Page& page) {
     return list;
 }
 
+/// Runs `work`, which notes that something was used. A full disk is no reason not to serve it; nobody notes
+/// it then, and the result is `otherwise`.
+template <typename T>
+T note_use(T otherwise, auto&& work) {
+    try {
+        return work();
+    } catch (const Error& error) {
+        if (!store::is_out_of_space(error)) throw;
+        return otherwise;
+    }
+}
+
 }  // namespace
 
 const std::string_view Catalog::kReferenced =
@@ -126,11 +139,12 @@ std::optional<uint64_t> Catalog::find_blob(std::string_view repository, const Di
     int64_t now = now_ns();
     if (now - found->last_used_ns > granularity_.count()) {
         // The collector may have come in between: then there is no row to change.
-        bool kept = write_.write_relaxed([&](db::Database& database) {
+        auto touch = [&](db::Database& database) {
             return database.run(
                        "UPDATE repo_blobs SET last_used_ns = ?3 WHERE repository = ?1 AND digest = ?2",
                        found->repository, digest.text(), now) > 0;
-        });
+        };
+        bool kept = note_use(true, [&] { return write_.write_relaxed(touch); });
         if (!kept) return std::nullopt;
     }
     return static_cast<uint64_t>(found->size);
@@ -270,12 +284,13 @@ std::vector<Manifest::Reference> Catalog::put_manifest(std::string_view reposito
 std::optional<ManifestInfo> Catalog::used(std::string_view repository, std::optional<ManifestInfo> found,
                                           int64_t last_used_ns) {
     if (!found || now_ns() - last_used_ns <= granularity_.count()) return found;
-    write_.write_relaxed([&](db::Database& database) {
-        database.run(
+    auto touch = [&](db::Database& database) {
+        return database.run(
             "UPDATE manifests SET last_used_ns = ?3 WHERE digest = ?2 AND repository ="
             " (SELECT id FROM repositories WHERE name = ?1)",
             repository, found->digest.text(), now_ns());
-    });
+    };
+    note_use(int64_t{0}, [&] { return write_.write_relaxed(touch); });
     return found;
 }
 

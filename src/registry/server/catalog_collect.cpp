@@ -17,21 +17,25 @@ constexpr std::string_view kUnheld =
 
 /// Deletes the manifest if nothing holds it, then what it alone held: an index's entries, and referrers to
 /// it.
-void delete_unheld(db::Database& database, int64_t repository, const std::string& digest) {
+void delete_unheld(db::Database& database, int64_t repository, const std::string& first) {
     static const std::string kDelete =
         "DELETE FROM manifests WHERE repository = ?1 AND digest = ?2 AND" + std::string(kUnheld);
-    std::vector<std::string> next;
-    {
+    // No recursion: clients choose how long a chain of referrers is.
+    std::vector<std::string> candidates{first};
+    while (!candidates.empty()) {
+        std::string digest = std::move(candidates.back());
+        candidates.pop_back();
+        std::vector<std::string> held;
         db::Statement rows = database
                                  .prepare(
                                      "SELECT digest FROM manifest_references WHERE repository = ?1 AND"
                                      " manifest = ?2 AND is_manifest UNION"
                                      " SELECT digest FROM manifests WHERE repository = ?1 AND subject = ?2")
                                  .with(repository, digest);
-        while (rows.step()) next.push_back(rows.text(0));
+        while (rows.step()) held.push_back(rows.text(0));
+        if (database.run(kDelete, repository, digest) == 0) continue;
+        candidates.insert(candidates.end(), held.begin(), held.end());
     }
-    if (database.run(kDelete, repository, digest) == 0) return;
-    for (const std::string& held : next) delete_unheld(database, repository, held);
 }
 
 }  // namespace

@@ -211,6 +211,22 @@ TEST(Collection, UntaggedManifests) {
         EXPECT_TRUE(storage.catalog.find_manifest("r", digest));
 }
 
+TEST(Collection, LongChainsOfReferrers) {
+    Folder folder;
+    Storage storage(folder.path, kHour);
+    Digest last = push_manifest(storage, "r", "t", {});
+    storage.catalog.metadata().write([&](db::Database& database) {
+        for (int i = 0; i < 60'000; ++i) {
+            Digest next = Digest::of(std::to_string(i));
+            database.run("INSERT INTO manifests VALUES (1, ?1, 'a/b', 1, '', ?2, '{}', 0, 0)", next.text(),
+                         last.text());
+            last = next;
+        }
+    });
+    for (const TagInfo& tag : storage.catalog.all_tags()) EXPECT_TRUE(storage.catalog.retire_tag(tag));
+    EXPECT_FALSE(storage.catalog.find_manifest("r", last));
+}
+
 TEST(Storage, LostContentIsForgotten) {
     Folder folder;
     Digest blob;

@@ -92,8 +92,14 @@ async::Task<Answer> Proxy::ask(std::string method, std::string repository, std::
     call.authorizer = &authorizer_;
     call.scope = fmt::format("repository:{}:pull", repository);
     call.attempts = 2;
-    Answer answer = co_await transport_.send(std::move(call));
-    co_return answer;
+    try {
+        Answer answer = co_await transport_.send(std::move(call));
+        co_return answer;
+    } catch (const Error& error) {
+        // That the upstream does not take our password is not for our clients to mend.
+        if (error.kind() == ErrorKind::unavailable) throw;
+        throw Error(ErrorKind::unavailable, error.what());
+    }
 }
 
 async::Task<void> Proxy::bring_manifest(std::string repository, std::string reference) {

@@ -19,6 +19,7 @@
 #include "registry/server/blob_fetch.h"
 #include "registry/server/proxy.h"
 #include "registry/server/response_fields.h"
+#include "store/space.h"
 #include "sys/file.h"
 
 namespace berth::registry::server {
@@ -111,6 +112,8 @@ async::Task<void> Proxy::run(std::shared_ptr<void> owner, std::shared_ptr<BlobFe
     } catch (const Error& error) {
         log::warning("upstream {}: {}: {}", upstream_.authority(), fetch->digest.text(), error.what());
         fetch->error = std::current_exception();
+    } catch (...) {
+        fetch->error = std::current_exception();  // whatever it is: others wait for an end
     }
     auto mine = fetches_.find(fetch->digest);
     if (mine != fetches_.end() && mine->second == fetch) fetches_.erase(mine);
@@ -118,15 +121,18 @@ async::Task<void> Proxy::run(std::shared_ptr<void> owner, std::shared_ptr<BlobFe
 }
 
 async::Task<void> Proxy::download(std::shared_ptr<BlobFetch> fetch) {
+    // The furthest so far: who begins anew and comes to the same place again has made no progress.
+    uint64_t furthest = fetch->written;
     for (unsigned attempt = 1;; ++attempt) {
-        uint64_t before = fetch->written;
-        std::exception_ptr failure;
         try {
             co_await download_some(fetch);
             co_return;
         } catch (const Error& error) {
-            if (!is_transient(error) || (attempt >= kAttempts && fetch->written == before)) throw;
-            if (fetch->written > before) attempt = 1;
+            bool progress = fetch->written > furthest;
+            if (!is_transient(error) || store::is_out_of_space(error) || (attempt >= kAttempts && !progress))
+                throw;
+            if (progress) attempt = 1;
+            furthest = std::max(furthest, fetch->written);
         }
         co_await async::sleep_for(transport_.back_off(attempt));
     }
@@ -197,8 +203,11 @@ async::Task<void> Proxy::follow(std::shared_ptr<BlobFetch> fetch, http::Request&
     co_await response.start();
     std::shared_ptr<std::byte[]> buffer(new std::byte[kChunk]);
     while (range.begin < range.end) {
-        while (fetch->readable() <= range.begin && !fetch->error) co_await fetch->progress.wait();
+        while (fetch->readable() <= range.begin && !fetch->error && !fetch->finished)
+            co_await fetch->progress.wait();
         if (fetch->error) std::rethrow_exception(fetch->error);
+        if (fetch->readable() <= range.begin)
+            throw Error(ErrorKind::unavailable, "the upstream's blob is shorter than it said at first");
         size_t count = std::min<uint64_t>(std::min(fetch->readable(), range.end) - range.begin, kChunk);
         auto read = [fetch, buffer, count, offset = range.begin] {
             return read_at(fetch->file.get(), std::span(buffer.get(), count), offset);

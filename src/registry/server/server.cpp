@@ -51,6 +51,9 @@ async::Task<void> serve_base(http::Response& response) {
 async::Task<void> serve_token(Service& service, const http::Request& request, http::Response& response) {
     if (!service.authenticator || !service.authenticator->issues_tokens())
         throw ApiError(404, "UNSUPPORTED", "this registry issues no tokens");
+    // Clients that have a password ask by POST first (OAuth2), and by GET where that is refused. An anonymous
+    // token would keep them from it.
+    if (request.method != "GET") throw method_not_allowed("GET");
     std::string body = co_await service.authenticator->issue_token(request);
     response.headers.set("Content-Type", "application/json");
     response.headers.set("Cache-Control", "no-store");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "byte_size.h"
+#include "base/byte_size.h"
 
 #include <gtest/gtest.h>
 
-namespace berth::oci {
+namespace berth {
 namespace {
 
 TEST(ParseByteSize, TakesUnitsOf1024) {
@@ -22,4 +22,4 @@ TEST(ParseByteSize, RefusesTheRest) {
 }
 
 }  // namespace
-}  // namespace berth::oci
+}  // namespace berth

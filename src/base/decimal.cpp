@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "decimal.h"
+#include "base/decimal.h"
 
-namespace berth::oci {
+namespace berth {
 
 std::optional<double> take_decimal(std::string_view& text) {
     double value = 0, place = 1;
@@ -24,4 +24,4 @@ std::optional<double> take_decimal(std::string_view& text) {
     return value / place;
 }
 
-}  // namespace berth::oci
+}  // namespace berth

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "byte_size.h"
+#include "base/byte_size.h"
 
 #include <cctype>
 
-#include "decimal.h"
+#include "base/decimal.h"
 
-namespace berth::oci {
+namespace berth {
 
 std::optional<int64_t> parse_byte_size(std::string_view text) {
     std::string_view unit = text;
@@ -27,4 +27,4 @@ std::optional<int64_t> parse_byte_size(std::string_view text) {
     return static_cast<int64_t>(*amount * factor);
 }
 
-}  // namespace berth::oci
+}  // namespace berth

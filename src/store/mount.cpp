@@ -7,6 +7,7 @@
 #include <exception>
 #include <thread>
 
+#include "base/log.h"
 #include "base/strings.h"
 #include "store/mount_options.h"
 #include "sys/file.h"
@@ -164,8 +165,12 @@ bool mount_by_parts(const MountPlan& plan, const std::string& target) {
     }
     if (::fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0) {
         int code = errno;
-        throw errno_error(
-            code, fmt::format("creating the {} mount for {}{}", plan.type, target, kernel_message(fs.get())));
+        std::string message =
+            fmt::format("creating the {} mount for {}{}", plan.type, target, kernel_message(fs.get()));
+        if (code != EINVAL) throw errno_error(code, message);
+        // Before 6.5 overlayfs has no context of its own: options that it does not know fail only here.
+        log::debug("{}", message);
+        return false;
     }
     UniqueFd mounted(sys::check(::fsmount(fs.get(), FSMOUNT_CLOEXEC, 0), "fsmount " + plan.type));
     sys::check(::move_mount(mounted.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH),

@@ -28,7 +28,7 @@ bool is_in_a_mount(std::string_view mountinfo, std::string_view path);
 bool is_mountable_path(std::string_view path);
 
 /// The two ways that mount() knows; each throws. With fsconfig(2), a layer at a time (Linux 6.8): false where
-/// the kernel doesn't know "lowerdir+" or a value is longer than it takes.
+/// the kernel doesn't know "lowerdir+" or another option, or a value is longer than it takes.
 bool mount_by_parts(const MountPlan& plan, const std::string& target);
 /// With mount(2), all options in one page: layers are named from their common folder, which a thread of its
 /// own enters, where their paths are too long.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a snapshot may hold, on an ext4 with project quotas."""
+"""Where kernels differ: how many layers are mounted, and limits of what a snapshot may hold (ext4 with project quotas)."""
 
 import errno
 import subprocess
@@ -7,11 +7,37 @@ import subprocess
 import pytest
 
 from support import images
-from support.image_fixtures import berth, work  # noqa: F401
+from support.image_fixtures import berth, layout, work  # noqa: F401
 
-pytestmark = pytest.mark.vm_short  # kernels that can do it are rare elsewhere
+pytestmark = pytest.mark.vm_short  # the oldest kernel that Berth supports, with project quotas
 
 MEGABYTE = b"\0" * (1 << 20)
+
+
+@pytest.mark.parametrize("count", [1, 3, 128])
+def test_layers_are_mounted_however_many(berth, work, layout, count):  # noqa: F811
+    """The root's path is long enough that the paths of 128 layers don't fit into the page that mount(2) takes."""
+    layers = [layout.layer({f"f{n}": str(n).encode(), "last": str(n).encode()}) for n in range(count)]
+    layout.image("many:1", layers)
+    folder = work / ("long" * 20)
+    folder.mkdir()
+    store = images.Store(folder / "store")
+    store.load(layout.archive(work / "many.tar"))
+
+    def expect(root, last):
+        assert (root / "last").read_text() == last
+        assert [(root / f"f{n}").read_text() for n in range(count)] == [str(n) for n in range(count)]
+
+    with store.mounted("many:1") as root:
+        expect(root, str(count - 1))
+        with pytest.raises(OSError):
+            (root / "last").write_text("changed")
+    with store.mounted("many:1", "--rw", "one") as root:
+        expect(root, str(count - 1))
+        (root / "last").write_text("changed")
+    with store.mounted("many:1", "--rw", "one") as root:
+        expect(root, "changed")
+    assert store.out("image", "diff", "one").splitlines() == ["C /last"]
 
 
 @pytest.fixture
@@ -24,7 +50,7 @@ def limited(berth, work):  # noqa: F811
     subprocess.run(["mkfs.ext4", "-q", "-O", "quota,project", "-E", "quotatype=prjquota", disk], check=True)
     mounted = subprocess.run(["mount", "-o", "loop,prjquota", disk, folder], capture_output=True, text=True)
     if mounted.returncode:
-        pytest.skip(f"this kernel has no project quotas: {mounted.stderr.strip()}")
+        pytest.skip(f"this kernel has no project quotas: {mounted.stderr.splitlines()[0]}")
     store = images.Store(folder / "store")
     store.run("image", "import", "-", "base", input=images.tar_of({"etc": None, "etc/conf": b"one\n"}))
     return store

@@ -121,6 +121,17 @@ void Listener::close() {
         ::unlink(state_->made_path.c_str());
 }
 
+/// Nothing where the event loop can take no more (ENOMEM, ENOSPC of epoll): that ends one connection, not
+/// all.
+std::unique_ptr<Stream> Listener::try_make_stream(State& state, UniqueFd fd) {
+    try {
+        return make_stream(state.socket.executor(), std::move(fd));
+    } catch (const std::exception& error) {
+        log::error("accept on {}: {}; the connection is closed", state.address.text(), error.what());
+        return nullptr;
+    }
+}
+
 Task<std::unique_ptr<Stream>> Listener::accept() {
     constexpr std::chrono::milliseconds kShortest(50), kLongest(1000);
     std::shared_ptr<State> state = state_;
@@ -128,7 +139,11 @@ Task<std::unique_ptr<Stream>> Listener::accept() {
     while (true) {
         state->socket.check_open(Direction::read);
         UniqueFd fd(::accept4(state->socket.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-        if (fd) co_return make_stream(state->socket.executor(), std::move(fd));
+        if (fd) {
+            std::unique_ptr<Stream> stream = try_make_stream(*state, std::move(fd));
+            if (stream) co_return stream;
+            continue;
+        }
         switch (int code = errno) {
             case EAGAIN: co_await state->socket.wait(Direction::read); break;
             case EMFILE:

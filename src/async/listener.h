@@ -29,6 +29,8 @@ class Listener {
 
   private:
     struct State;
+    static std::unique_ptr<Stream> try_make_stream(State& state, UniqueFd fd);
+
     std::shared_ptr<State> state_;
 };
 

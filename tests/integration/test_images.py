@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -100,6 +101,18 @@ def test_pull_through_a_mirror(store, layout, registry):
     store.run("image", "pull", "-q", "--registry-mirror", f"http://{registry.host}", "app")
     assert store.images() == {"app:latest": made.id}
     store.check()
+
+
+def test_a_mirror_that_does_not_work_is_told_of(store, layout, registry):
+    two_layers(layout, "1")
+    layout.push("1", registry, "library/app:latest")
+    with socket.socket() as dead:  # bound, and nobody listens
+        dead.bind(("127.0.0.1", 0))
+        mirror = f"http://127.0.0.1:{dead.getsockname()[1]}"
+        done = store.run("image", "pull", "-q", "--registry-mirror", mirror, "--registry-mirror", f"http://{registry.host}",
+                         "app")
+    assert mirror in done.stderr and "refused" in done.stderr
+    assert list(store.images()) == ["app:latest"]
 
 
 def test_a_wrong_digest_is_refused(store, registry, link, app):

@@ -182,6 +182,14 @@ async::Task<ManifestContent> Repository::manifest_from(Site& site, std::string t
     co_return result;
 }
 
+/// A mirror may lack what is asked for; one that does not work is slowing everything down.
+void Repository::tell_of_mirror(const Site& site, const Error& error) {
+    if (error.kind() == ErrorKind::not_found)
+        log::info("mirror {}: {}", site.endpoint.base.text(), error.what());
+    else
+        log::warning("mirror {}: {}", site.endpoint.base.text(), error.what());
+}
+
 async::Task<ManifestContent> Repository::manifest(std::string tag_or_digest) {
     for (auto& site : sites_) {
         try {
@@ -189,7 +197,7 @@ async::Task<ManifestContent> Repository::manifest(std::string tag_or_digest) {
             co_return result;
         } catch (const Error& error) {
             if (site->is_last) throw;
-            log::info("mirror {}: {}", site->endpoint.base.text(), error.what());
+            tell_of_mirror(*site, error);
         }
     }
     throw Error(ErrorKind::internal, "no endpoint");
@@ -216,7 +224,7 @@ async::Task<std::string> Repository::small_blob(spec::Descriptor descriptor, siz
             co_return content;
         } catch (const Error& error) {
             if (site->is_last) throw;
-            log::info("mirror {}: {}", site->endpoint.base.text(), error.what());
+            tell_of_mirror(*site, error);
         }
     }
     throw Error(ErrorKind::internal, "no endpoint");
@@ -238,7 +246,7 @@ async::Task<Answer> Repository::blob(BlobRequest request) {
             co_return answer;
         } catch (const Error& error) {
             if (site.is_last) throw;
-            log::info("mirror {}: {}", site.endpoint.base.text(), error.what());
+            tell_of_mirror(site, error);
         }
     }
 }

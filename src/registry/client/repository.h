@@ -82,6 +82,7 @@ class Repository {
     async::Task<ManifestContent> manifest_from(Site& site, std::string tag_or_digest);
     async::Task<std::string> text_from(Site& site, std::string rest, http::Headers headers, size_t limit,
                                        http::Headers& answer_headers);
+    static void tell_of_mirror(const Site& site, const Error& error);
     Site& last();
 
     Transport& transport_;

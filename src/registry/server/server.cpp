@@ -107,6 +107,13 @@ ApiError method_not_allowed(std::string_view allowed) {
 
 }  // namespace server
 
+namespace {
+
+/// What is kept in memory of an upload that nobody goes on with; a later request reads its file again.
+constexpr std::chrono::seconds kIdleUpload = std::chrono::hours(1);
+
+}  // namespace
+
 struct Server::State : std::enable_shared_from_this<Server::State> {
     State(async::Context& context, ServerConfig config)
         : service(context, std::move(config)), access_log(service.config.access_log), stopping(context) {}
@@ -217,21 +224,25 @@ async::Task<uint64_t> Server::State::collect() {
     auto work = [&storage = service.storage, rules] { return server::collect(storage, rules); };
     server::CollectionResult result = co_await async::run_blocking(std::move(work));
     service.metrics.count_collection(result, std::chrono::steady_clock::now() - began);
-    service.uploads.drop_idle(std::chrono::hours(1));
     co_return result.bytes;
 }
 
 async::Task<void> Server::State::maintain(std::shared_ptr<State> state) {
+    const std::chrono::seconds own = state->service.config.gc_interval;
+    // Without collections of its own what uploads left in memory still goes.
+    const std::chrono::seconds interval = own.count() > 0 ? own : kIdleUpload;
     while (!state->stopping.is_set()) {
         bool waited = false;
         try {
             async::Task<void> stopped = state->stopping.wait();
-            co_await async::with_timeout(state->service.config.gc_interval, "waiting", std::move(stopped));
+            co_await async::with_timeout(interval, "waiting", std::move(stopped));
         } catch (const Error& error) {
             waited = error.kind() == ErrorKind::unavailable;
             if (!waited) throw;
         }
         if (!waited) co_return;
+        state->service.uploads.drop_idle(kIdleUpload);
+        if (own.count() <= 0) continue;
         try {
             co_await state->collect();
         } catch (const Error& error) {
@@ -263,10 +274,8 @@ std::vector<async::Address> Server::start() {
         std::string full = has_scheme ? text : "tcp://" + text;
         addresses.push_back(state.http->listen(async::Address::parse(full)));
     }
-    if (state.service.config.gc_interval.count() > 0) {
-        async::Task<void> task = State::maintain(state_);
-        state.service.context.spawn("maintenance", std::move(task));
-    }
+    async::Task<void> task = State::maintain(state_);
+    state.service.context.spawn("maintenance", std::move(task));
     return addresses;
 }
 

@@ -308,6 +308,8 @@ TEST(HttpTest, StallsOfKeptConnectionsAreNotRepeated) {
     EXPECT_NE(error_of(stall).find("timed out"), std::string::npos);
     EXPECT_EQ(stalled, 1);
     server.context.post([&] { go_on->set(); });
+    server.stop(10s);
+    go_on.reset();  // it must not outlive its context
 }
 
 TEST(HttpTest, StopWaitsForRequestsAndClosesIdleConnections) {

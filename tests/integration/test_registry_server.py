@@ -13,6 +13,8 @@ from support import registry
 from support.registry import (OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Registry, descriptor, digest,
                               manifest, work)  # noqa: F401
 
+pytestmark = pytest.mark.novm  # its clients are not in it, and no kernel matters to a registry
+
 MISSING = "sha256:" + "0" * 64
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from support.registry import Client, Registry, digest, self_signed, work  # noqa: F401
 
+pytestmark = pytest.mark.novm  # its clients are not in it, and no kernel matters to a registry
+
 ALICE, BOB = "alice:wonder:land", "bob:builder"
 
 

@@ -14,6 +14,8 @@ import pytest
 from support.engines import reap_strays
 from support.registry import Registry, digest, work  # noqa: F401
 
+pytestmark = pytest.mark.novm  # its clients are not in it, and no kernel matters to a registry
+
 TIMEOUT = 90
 
 

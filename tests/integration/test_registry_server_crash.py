@@ -15,6 +15,8 @@ import pytest
 
 from support.registry import Registry, berth_binary, digest, work  # noqa: F401
 
+pytestmark = pytest.mark.novm  # its clients are not in it, and no kernel matters to a registry
+
 # How often a test kills; the 50 in the deep tests.
 KILLS = pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.deep)])
 

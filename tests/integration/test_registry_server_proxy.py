@@ -13,6 +13,8 @@ import pytest
 
 from support.registry import OCI_MANIFEST, DockerRegistry, Registry, digest, work  # noqa: F401
 
+pytestmark = pytest.mark.novm  # its clients are not in it, and no kernel matters to a registry
+
 UPSTREAMS = ["berth", pytest.param("docker-registry", marks=pytest.mark.skipif(
     not shutil.which("docker-registry"), reason="docker-registry is not installed"))]
 

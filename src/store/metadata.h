@@ -43,6 +43,13 @@ class Metadata {
         return work(database_);
     }
 
+    /// Runs `work(database)` alone, outside of any transaction: for pragmas.
+    template <typename Work>
+    auto configure(Work&& work) {
+        std::lock_guard lock(mutex_);
+        return work(database_);
+    }
+
   private:
     /// In WAL mode `normal` leaves out the sync at each commit (sqlite.org/pragma.html#pragma_synchronous);
     /// the next `full` commit syncs the whole log, so also what came before it.

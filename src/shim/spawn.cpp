@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starting a shim, and what to do when one was killed.
 #include <fcntl.h>
-#include <linux/close_range.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <csignal>
 
 #include "base/strings.h"
@@ -19,35 +18,56 @@ namespace berth::shim {
 
 namespace {
 
-/// The child's part, with raw calls only. A failure's errno is sent instead of the shim's answer.
-[[noreturn]] void exec_shim(const char* program, char* const* argv, int directory, int handshake) {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    setsid();
-    // Above their places first, so that neither is overwritten before it is used.
-    int from_directory = fcntl(directory, F_DUPFD_CLOEXEC, kHandshakeFd + 1);
-    int from_handshake = fcntl(handshake, F_DUPFD_CLOEXEC, kHandshakeFd + 1);
-    if (from_directory >= 0 && from_handshake >= 0 && dup2(from_directory, kBundleFd) >= 0 &&
-        dup2(from_handshake, kHandshakeFd) >= 0) {
-        close_range(kHandshakeFd + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-        std::array<char*, 1> no_environment = {nullptr};
-        execve(program, argv, no_environment.data());
-    }
-    int code = errno;
-    (void)!write(from_handshake, &code, sizeof code);
-    _exit(127);
+void check_spawn(int code, std::string_view what) {
+    if (code != 0) throw errno_error(code, what);
 }
 
-/// Throws what the shim, or the child before it, sent instead of "ready".
-json::Object take_handshake(const std::string& program, sys::Child& process, int socket) {
-    std::optional<Message> message = receive_message(socket, true);
-    int code = 0;
-    if (message && message->text.size() == sizeof code) {
-        message->text.copy(reinterpret_cast<char*>(&code), sizeof code);
-        process.wait();
-        throw errno_error(code, "exec " + program);
+/// What posix_spawn does in the child. It shares the parent's memory until it executes (CLONE_VFORK): a
+/// daemon's size costs nothing.
+class SpawnPlan {
+  public:
+    /// Both are borrowed, and above the places where the shim expects them.
+    SpawnPlan(int directory, int handshake) {
+        check_spawn(posix_spawn_file_actions_init(&actions_), "posix_spawn");
+        check_spawn(posix_spawnattr_init(&attributes_), "posix_spawn");
+        check_spawn(posix_spawn_file_actions_adddup2(&actions_, directory, kBundleFd), "posix_spawn");
+        check_spawn(posix_spawn_file_actions_adddup2(&actions_, handshake, kHandshakeFd), "posix_spawn");
+        check_spawn(posix_spawn_file_actions_addclosefrom_np(&actions_, kHandshakeFd + 1), "posix_spawn");
+        sigset_t none;
+        sigemptyset(&none);
+        posix_spawnattr_setsigmask(&attributes_, &none);
+        posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
     }
+    SpawnPlan(const SpawnPlan&) = delete;
+    SpawnPlan& operator=(const SpawnPlan&) = delete;
+    ~SpawnPlan() {
+        posix_spawn_file_actions_destroy(&actions_);
+        posix_spawnattr_destroy(&attributes_);
+    }
+
+    sys::Child run(const std::string& program, char* const* argv) const {
+        std::array<char*, 1> no_environment = {nullptr};
+        pid_t pid = -1;
+        check_spawn(posix_spawn(&pid, program.c_str(), &actions_, &attributes_, argv, no_environment.data()),
+                    "exec " + program);
+        // Not reaped yet, so the number is still its own.
+        std::optional<UniqueFd> pidfd = sys::open_pidfd(pid);
+        if (!pidfd) throw make_error(ErrorKind::internal, "pidfd_open of {}'s process failed", program);
+        return {pid, std::move(*pidfd)};
+    }
+
+  private:
+    posix_spawn_file_actions_t actions_;
+    posix_spawnattr_t attributes_;
+};
+
+UniqueFd above_places(int fd) {
+    return UniqueFd(sys::check(fcntl(fd, F_DUPFD_CLOEXEC, kHandshakeFd + 1), "duplicate a descriptor"));
+}
+
+/// Throws what the shim sent instead of "ready".
+json::Object take_handshake(sys::Child& process, int socket) {
+    std::optional<Message> message = receive_message(socket, true);
     if (!message || message->text.empty())
         throw Error(ErrorKind::internal,
                     "berth-shim ended without an answer; its directory's shim.log may say more");
@@ -70,10 +90,11 @@ Spawned spawn(const std::string& program, int directory, const std::string& id) 
 
     std::array<std::string, 3> words = {"berth-shim", "run", id};
     std::array<char*, 4> argv = {words[0].data(), words[1].data(), words[2].data(), nullptr};
-    sys::Child process = sys::fork_child();
-    if (!process) exec_shim(program.c_str(), argv.data(), directory, theirs.get());
+    UniqueFd bundle = above_places(directory);
+    theirs = above_places(theirs.get());
+    sys::Child process = SpawnPlan(bundle.get(), theirs.get()).run(program, argv.data());
     theirs.reset();
-    json::Object ready = take_handshake(program, process, ours.get());
+    json::Object ready = take_handshake(process, ours.get());
     return {std::move(process), Client(std::move(ours)), std::move(ready)};
 }
 

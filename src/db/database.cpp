@@ -94,7 +94,7 @@ int64_t Database::State::query(const std::string& sql) {
 /// database to WAL.
 void Database::State::use_wal() {
     using namespace std::chrono;
-    auto deadline = steady_clock::now() + 30s;
+    auto deadline = steady_clock::now() + kBusyTimeout;
     while (true) {
         int result = sqlite3_exec(handle, "PRAGMA journal_mode = WAL", nullptr, nullptr, nullptr);
         if (result == SQLITE_OK) return;
@@ -131,7 +131,7 @@ Database::Database(const std::string& path, Sync sync, std::span<const Migration
     if (const char* wanted = std::getenv("BERTH_TRACE_SQL");
         wanted != nullptr && std::string_view(wanted) == "1")
         sqlite3_trace_v2(state_->handle, SQLITE_TRACE_PROFILE, trace, nullptr);
-    set_busy_timeout(std::chrono::seconds(30));
+    set_busy_timeout(kBusyTimeout);
     state_->use_wal();
     state_->execute(
         fmt::format("PRAGMA synchronous = {};"

@@ -19,6 +19,8 @@ namespace berth::db {
 
 class Statement;
 
+inline constexpr std::chrono::milliseconds kBusyTimeout{30'000};
+
 /// How much a power cut may take. `full`: a committed transaction survives. `off`: for data that dies with
 /// the boot.
 enum class Sync { full, off };
@@ -55,7 +57,7 @@ class Database {
     template <typename... Args>
     int64_t run(std::string_view sql, const Args&... args);
 
-    /// How long to wait for locks of other connections before the Error. 30 s unless set.
+    /// How long to wait for locks of other connections before the Error. kBusyTimeout unless set.
     void set_busy_timeout(std::chrono::milliseconds timeout);
 
     /// Rows changed by the last INSERT, UPDATE or DELETE.

@@ -156,11 +156,11 @@ void insert_image(db::Database& database, const NewImage& image, const Draft& dr
 
 }  // namespace
 
-Store::State::State(std::string folder)
+Store::State::State(std::string folder, bool relaxed_snapshots)
     : root(with_room(std::move(folder))),
       reserve(root),
       metadata(db::Database(root + "/state.db", db::Sync::full, migrations())),
-      snapshots(metadata, root),
+      snapshots(metadata, root, relaxed_snapshots),
       blobs(metadata, root, std::string(kReferencedBlobs), [this] {
           snapshots.recover();
           was_alone = true;
@@ -169,7 +169,8 @@ Store::State::State(std::string folder)
 Store::Store(const Options& options) {
     std::string root = real_root(options);
     state_ = with_context([&] { return "opening the store in " + root; },
-                          [&] { return std::make_unique<State>(root); });
+                          [&] { return std::make_unique<State>(root, options.relaxed_snapshots); });
+    if (options.relaxed_snapshots) state_->metadata.take_over_checkpoints();
     state_->reserve.restore();
     if (!state_->was_alone) return;
     for (const Digest& id : repair())
@@ -185,6 +186,9 @@ BlobStore& Store::blobs() {
 }
 Snapshots& Store::snapshots() {
     return state_->snapshots;
+}
+void Store::sync_metadata() {
+    state_->metadata.sync();
 }
 
 // The lease protects all of this until the rows do; a parameter, so that nobody comes without one.

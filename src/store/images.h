@@ -118,6 +118,9 @@ class Store {
     struct Options {
         std::string root;  ///< made where absent; its path must not hold , : " or a backslash (mount options)
         std::string driver = "overlay";
+        /// Nobody waits for the disk where a snapshot is made or removed: a power cut may take it back until
+        /// sync_metadata() was called, which is then its owner's duty.
+        bool relaxed_snapshots = false;
     };
     /// Where no other process has it open: recovers what a killed one left, and unpacks anew what a power cut
     /// may have damaged (see repair).
@@ -130,6 +133,8 @@ class Store {
 
     BlobStore& blobs();
     Snapshots& snapshots();
+    /// What Options::relaxed_snapshots left open.
+    void sync_metadata();
 
     /// One transaction. A tag that pointed elsewhere moves.
     Image add(Lease& lease, const NewImage& image);

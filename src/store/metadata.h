@@ -43,12 +43,12 @@ class Metadata {
         return work(database_);
     }
 
-    /// Runs `work(database)` alone, outside of any transaction: for pragmas.
-    template <typename Work>
-    auto configure(Work&& work) {
-        std::lock_guard lock(mutex_);
-        return work(database_);
-    }
+    /// From now on, checkpoints, which sync both of its files in the midst of somebody's write, are left to
+    /// sync().
+    void take_over_checkpoints();
+    /// What was written relaxed survives a power cut once this returns. Nobody's write waits for it; reads
+    /// and writes may go on meanwhile.
+    void sync();
 
   private:
     /// In WAL mode `normal` leaves out the sync at each commit (sqlite.org/pragma.html#pragma_synchronous);

@@ -34,9 +34,10 @@ void copy_folder_metadata(int from, int to) {
 
 }  // namespace
 
-OverlaySnapshots::OverlaySnapshots(Metadata& metadata, std::string root)
+OverlaySnapshots::OverlaySnapshots(Metadata& metadata, std::string root, bool relaxed)
     : metadata_(metadata),
       root_(std::move(root)),
+      relaxed_(relaxed),
       root_dir_(sys::open_file(root_, O_RDONLY | O_DIRECTORY)),
       layers_dir_(make_folder(root_ + "/l")),
       snapshots_dir_(make_folder(root_ + "/s")),
@@ -86,7 +87,7 @@ int64_t OverlaySnapshots::insert_snapshot(const SnapshotInfo& info, bool is_vola
             info.quota_bytes, is_volatile);
         return database.last_insert_id();
     };
-    return is_volatile ? metadata_.write_relaxed(insert) : metadata_.write(insert);
+    return is_volatile || relaxed_ ? metadata_.write_relaxed(insert) : metadata_.write(insert);
 }
 
 void OverlaySnapshots::make_folders(int64_t id, const SnapshotInfo& info) {
@@ -154,7 +155,7 @@ void OverlaySnapshots::remove(const std::string& name) {
     auto mark = [&](db::Database& database) {
         database.run("UPDATE snapshots SET state = 'removing', name = NULL WHERE id = ?", snapshot.id);
     };
-    snapshot.is_volatile ? metadata_.write_relaxed(mark) : metadata_.write(mark);
+    snapshot.is_volatile || relaxed_ ? metadata_.write_relaxed(mark) : metadata_.write(mark);
     finish_removal(Kind::snapshot, snapshot.id);
 }
 

@@ -19,8 +19,9 @@ namespace berth::store {
 /// that died.
 class OverlaySnapshots : public Snapshots {
   public:
-    /// `root`: absolute, without symlinks. `metadata` has the schema's tables and outlives this.
-    OverlaySnapshots(Metadata& metadata, std::string root);
+    /// `root`: absolute, without symlinks. `metadata` has the schema's tables and outlives this. `relaxed`:
+    /// see Store::Options.
+    OverlaySnapshots(Metadata& metadata, std::string root, bool relaxed = false);
     ~OverlaySnapshots() override;
 
     std::optional<LayerInfo> find_layer(const Digest& chain_id) const override;
@@ -89,6 +90,7 @@ class OverlaySnapshots : public Snapshots {
 
     Metadata& metadata_;
     const std::string root_;
+    const bool relaxed_;
     UniqueFd root_dir_, layers_dir_, snapshots_dir_, builds_dir_, leases_dir_;
 };
 

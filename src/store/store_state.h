@@ -13,7 +13,7 @@ namespace berth::store {
 
 /// What all of Store's files share. Snapshots come before blobs: whose constructor recovers both.
 struct Store::State {
-    explicit State(std::string folder);
+    State(std::string folder, bool relaxed_snapshots);
 
     const std::string root;
     const Reserve reserve;

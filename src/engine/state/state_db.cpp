@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/state/state_db.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <utility>
 #include <vector>
@@ -12,21 +8,11 @@
 #include "base/log.h"
 #include "engine/state/schema.h"
 #include "store/metadata.h"
-#include "sys/file.h"
 
 namespace berth::engine {
 namespace {
 
 constexpr std::chrono::milliseconds kSyncDelay{100};
-/// The log is moved into the database when it has grown to this.
-constexpr off_t kCheckpointBytes = 4 << 20;
-
-db::Database open_database(const std::string& path) {
-    db::Database database(path, db::Sync::full, migrations());
-    // A checkpoint syncs both files: it would make somebody's write wait. Ours run in the background.
-    database.execute("PRAGMA wal_autocheckpoint=0");
-    return database;
-}
 
 struct Pending {
     explicit Pending(async::Context& context, StateDb::Work to_do)
@@ -62,7 +48,9 @@ void commit(store::Metadata& metadata, const Batch& batch) {
 
 struct StateDb::State {
     State(async::Context& on, std::string file)
-        : context(on), path(std::move(file)), metadata(open_database(path)) {}
+        : context(on), path(std::move(file)), metadata(db::Database(path, db::Sync::full, migrations())) {
+        metadata.take_over_checkpoints();
+    }
 
     async::Context& context;
     std::string path;
@@ -71,19 +59,11 @@ struct StateDb::State {
     bool flushing = false;
     bool sync_planned = false;
 
-    /// What relaxed transactions wrote is in the write-ahead log: syncing that file makes them last, without
-    /// a lock that a writer would wait for (sqlite.org/wal.html, "Performance Considerations").
-    void sync_log() const {
-        std::optional<UniqueFd> log = sys::try_open_at(AT_FDCWD, path + "-wal", O_RDWR);
-        if (!log) return;
-        sys::check(fdatasync(log->get()), [&] { return "sync " + path + "-wal"; });
-    }
+    std::vector<std::function<void()>> syncs;  ///< of sync_also()
 
-    void checkpoint_if_long() {
-        struct stat status{};
-        if (stat((path + "-wal").c_str(), &status) != 0 || status.st_size < kCheckpointBytes) return;
-        metadata.configure(
-            [](db::Database& database) { database.execute("PRAGMA wal_checkpoint(PASSIVE)"); });
+    void sync_all() {
+        for (const auto& other : syncs) other();
+        metadata.sync();
     }
 };
 
@@ -93,10 +73,7 @@ template <typename State>
 async::Task<void> sync_soon(std::shared_ptr<State> state) {
     co_await async::sleep_for(kSyncDelay);
     state->sync_planned = false;
-    auto work = [state] {
-        state->sync_log();
-        state->checkpoint_if_long();
-    };
+    auto work = [state] { state->sync_all(); };
     co_await async::run_blocking(std::move(work));
 }
 
@@ -144,7 +121,7 @@ StateDb::StateDb(async::Context& context, const std::string& path)
 StateDb::~StateDb() {
     try {
         commit(state_->metadata, std::exchange(state_->queue, {}));
-        state_->sync_log();
+        state_->sync_all();
     } catch (...) {
         log::error("closing {}: {}", state_->path, current_exception_message());
     }
@@ -163,8 +140,12 @@ void StateDb::write_later(std::string what, Work work) {
 
 async::Task<void> StateDb::sync() {
     auto state = state_;
-    auto work = [state] { state->sync_log(); };
+    auto work = [state] { state->sync_all(); };
     co_await async::run_blocking(std::move(work));
+}
+
+void StateDb::sync_also(std::function<void()> sync) {
+    state_->syncs.push_back(std::move(sync));
 }
 
 void StateDb::read(const Work& work) {

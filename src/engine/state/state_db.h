@@ -41,6 +41,10 @@ class StateDb {
     /// Returns when all that was written before survives a power cut.
     async::Task<void> sync();
 
+    /// Before anything is written: `sync` (blocking, on the pool) is called before each sync of the database,
+    /// for what its rows refer to.
+    void sync_also(std::function<void()> sync);
+
     /// Blocking: for the start of the daemon.
     void read(const Work& work);
 

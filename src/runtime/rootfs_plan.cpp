@@ -392,38 +392,4 @@ void plan_enter_rootfs(PlanBuilder& builder, const spec::Config& config, const R
     if (config.root && config.root->readonly) builder.add(launch::SetRootReadonly{}, "root.readonly");
 }
 
-UniqueFd make_rootfs_mount(const RootfsMount& mount) {
-    int fs = launch::fs_open(mount.type.c_str());
-    if (fs < 0) throw errno_error(-fs, "fsopen " + mount.type);
-    UniqueFd holder(fs);
-    auto set = [&](const std::string& key, const std::string* value) {
-        int result = value != nullptr ? launch::fs_set_string(fs, key.c_str(), value->c_str())
-                                      : launch::fs_set_flag(fs, key.c_str());
-        if (result < 0) throw errno_error(-result, fmt::format("{} option {}", mount.type, key));
-    };
-    if (!mount.source.empty()) set("source", &mount.source);
-    for (const std::string& option : mount.options) {
-        size_t equals = option.find('=');
-        std::string key = option.substr(0, equals);
-        if (equals == std::string::npos) {
-            set(key, nullptr);
-            continue;
-        }
-        std::string value = option.substr(equals + 1);
-        // One layer at a time where the kernel can (6.8), since one value holds at most 255 bytes.
-        if (key == "lowerdir" && value.size() > 255)
-            for (std::string_view layer : split(value, ':')) {
-                std::string text(layer);
-                set("lowerdir+", &text);
-            }
-        else
-            set(key, &value);
-    }
-    if (int result = launch::fs_create(fs); result < 0)
-        throw errno_error(-result, "creating the " + mount.type + " mount");
-    int fd = launch::fs_mount(fs, 0);
-    if (fd < 0) throw errno_error(-fd, "fsmount " + mount.type);
-    return UniqueFd(fd);
-}
-
 }  // namespace berth::runtime

@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace berth::json {
@@ -137,10 +138,17 @@ std::string print_indented(const Value& value, std::string_view indent) {
     return out;
 }
 
-std::string print_string(std::string_view text) {
+void append_string(std::string& out, std::string_view text) {
     constexpr char kDigits[] = "0123456789abcdef";
-    std::string out = "\"";
+    out += '"';
     while (!text.empty()) {
+        size_t plain = 0;
+        while (plain < text.size() && text[plain] >= 0x20 && text[plain] < 0x7f && text[plain] != '"' &&
+               text[plain] != '\\')
+            ++plain;
+        out += text.substr(0, plain);
+        text.remove_prefix(plain);
+        if (text.empty()) break;
         size_t length = utf8_length(text);
         unsigned char c = static_cast<unsigned char>(text[0]);
         if (length == 0) {
@@ -157,16 +165,43 @@ std::string print_string(std::string_view text) {
             out += "\\r";
         } else if (c == '\t') {
             out += "\\t";
-        } else if (c < 0x20 || c == 0x7f) {
+        } else {
             out += "\\u00";
             out += kDigits[c >> 4];
             out += kDigits[c & 15];
-        } else {
-            out += text[0];
         }
         text.remove_prefix(length);
     }
-    return out += '"';
+    out += '"';
+}
+
+std::string print_string(std::string_view text) {
+    std::string out;
+    append_string(out, text);
+    return out;
+}
+
+std::string valid_utf8(std::string text) {
+    constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+    std::string_view rest = text;
+    std::string valid;
+    bool changed = false;
+    while (!rest.empty()) {
+        size_t good = 0;
+        while (good < rest.size()) {
+            size_t length =
+                static_cast<unsigned char>(rest[good]) < 0x80 ? 1 : utf8_length(rest.substr(good));
+            if (length == 0) break;
+            good += length;
+        }
+        if (good == rest.size() && !changed) return text;
+        changed = true;
+        valid += rest.substr(0, good);
+        if (good == rest.size()) break;
+        valid += kReplacement;
+        rest.remove_prefix(good + 1);
+    }
+    return changed ? valid : text;
 }
 
 std::string Path::text() const {
@@ -231,6 +266,18 @@ const Object& decode_object(const Value& from, const Path& path) {
 
 const Value* find(const Object& object, std::string_view key) {
     return object.if_contains(key);
+}
+
+const Value* find_any_case(const Object& object, std::string_view key) {
+    if (const Value* exact = object.if_contains(key)) return exact;
+    auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
+    for (const auto& member : object) {
+        std::string_view name = member.key();
+        if (name.size() == key.size() && std::equal(name.begin(), name.end(), key.begin(),
+                                                    [&](char a, char b) { return lower(a) == lower(b); }))
+            return &member.value();
+    }
+    return nullptr;
 }
 
 }  // namespace detail

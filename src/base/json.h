@@ -40,11 +40,22 @@ using Array = boost::json::array;
 /// that no double can hold (1e400) is refused by its path.
 Value parse(std::string_view text);
 
+/// For json_omit_empty: whether `name` is one of `names`.
+template <typename... Names>
+constexpr bool is_one_of(std::string_view name, Names... names) {
+    return ((name == std::string_view(names)) || ...);
+}
+
 std::string print(const Value& value);
 /// Two spaces for each level, keys in the value's order, no newline at the end.
 std::string print_indented(const Value& value, std::string_view indent = "  ");
 /// `text` as a JSON string, with its quotes; bytes that are not UTF-8 become U+FFFD.
 std::string print_string(std::string_view text);
+/// The same, added to `out`.
+void append_string(std::string& out, std::string_view text);
+/// `text` with U+FFFD for each byte that is not UTF-8: for printed JSON, whose strings may come from names of
+/// files.
+std::string valid_utf8(std::string text);
 
 /// The place of a value in its document, for messages. A chain of stack frames: nothing is allocated until an
 /// error.
@@ -106,6 +117,44 @@ std::string_view decode_string(const Value& from, const Path& path);
 const Array& decode_array(const Value& from, const Path& path);
 const Object& decode_object(const Value& from, const Path& path);
 const Value* find(const Object& object, std::string_view key);
+/// As find; else the first key that is equal without regard to (ASCII) case.
+const Value* find_any_case(const Object& object, std::string_view key);
+
+template <typename T>
+constexpr bool any_case() {
+    if constexpr (requires { json_any_case(static_cast<const T*>(nullptr)); })
+        return json_any_case(static_cast<const T*>(nullptr));
+    else
+        return false;
+}
+
+template <typename T>
+constexpr bool declared_omit(const char* member) {
+    if constexpr (requires { json_omit_empty(static_cast<const T*>(nullptr), std::string_view{}); })
+        return json_omit_empty(static_cast<const T*>(nullptr), wire_name<T>(member));
+    else
+        return false;
+}
+
+/// What Go's omitempty leaves out: false, 0, null, and what has no elements. Never a struct.
+template <typename T>
+bool is_zero(const T& value) {
+    if constexpr (is_optional<T>::value) {
+        using Held = typename T::value_type;
+        if constexpr (is_vector<Held>::value || is_string_map<Held>::value)
+            return !value || value->empty();
+        else
+            return !value;
+    } else if constexpr (std::is_arithmetic_v<T>) {
+        return value == T{};
+    } else if constexpr (std::same_as<T, Value>) {
+        return value.is_null();
+    } else if constexpr (requires { value.empty(); }) {
+        return value.empty();
+    } else {
+        return false;
+    }
+}
 
 template <typename T>
 using Members =
@@ -170,8 +219,12 @@ void decode_into(T& into, const Value& from, const Path& path) {
         const Object& object = detail::decode_object(from, path);
         boost::mp11::mp_for_each<detail::Members<T>>([&](auto member) {
             std::string_view key = detail::wire_name<T>(member.name);
-            if (const Value* value = detail::find(object, key))
-                decode_into(into.*member.pointer, *value, Path{&path, key, 0, false});
+            const Value* value = nullptr;
+            if constexpr (detail::any_case<T>())
+                value = detail::find_any_case(object, key);
+            else
+                value = detail::find(object, key);
+            if (value) decode_into(into.*member.pointer, *value, Path{&path, key, 0, false});
         });
     }
 }
@@ -187,8 +240,10 @@ T decode(const Value& from) {
 /// Which members of a struct are written.
 enum class Omit {
     nothing,
-    empty,  ///< leaves out empty optionals, strings, vectors and maps, as Go's omitempty does (numbers and
-            ///< bools stay)
+    empty,     ///< leaves out empty optionals, strings, vectors and maps, as Go's omitempty does (numbers and
+               ///< bools stay)
+    declared,  ///< leaves out those members that json_omit_empty names, where they are empty in Go's sense
+               ///< (also 0 and false); all others are written, empty optionals as null
 };
 
 template <typename T>
@@ -236,6 +291,10 @@ Value encode(const T& from, Omit omit = Omit::empty) {
                 } else if constexpr (std::same_as<Member, Value>) {
                     if (value.is_null()) return;
                 }
+            }
+            constexpr bool declared = detail::declared_omit<T>(decltype(member)::name);
+            if constexpr (declared) {
+                if (omit == Omit::declared && detail::is_zero(value)) return;
             }
             object.emplace(detail::wire_name<T>(member.name), encode(value, omit));
         });

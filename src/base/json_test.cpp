@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
+#include "base/json_write.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,6 +27,23 @@ struct Outer {
     bool flag = false;
 };
 BOOST_DESCRIBE_STRUCT(Outer, (), (name, limit, inner, labels, colour, flag))
+
+struct Listed {
+    std::string Name;
+    std::optional<int> Nothing;
+    std::vector<std::string> List;
+    int Count = 0;
+    bool On = false;
+    std::optional<std::vector<std::string>> Maybe;
+    std::optional<berth::json::Inner> Inner;
+};
+BOOST_DESCRIBE_STRUCT(Listed, (), (Name, Nothing, List, Count, On, Maybe, Inner))
+constexpr bool json_omit_empty(const Listed*, std::string_view key) {
+    return is_one_of(key, "Count", "On", "Maybe", "Inner");
+}
+constexpr bool json_any_case(const Listed*) {
+    return true;
+}
 
 std::string failure(std::string_view text) {
     try {
@@ -96,6 +115,50 @@ TEST(Json, RoundTrips) {
 TEST(Json, PrintStringReplacesWhatIsNotUtf8) {
     EXPECT_EQ(print_string("a\xff\"\x01\xc3\xa9\xed\xa0\x80"),
               "\"a\\ufffd\\\"\\u0001\xc3\xa9\\ufffd\\ufffd\\ufffd\"");
+}
+
+TEST(Json, OmitsWhatIsDeclared) {
+    EXPECT_EQ(print(encode(Listed{}, Omit::declared)), R"({"Name":"","Nothing":null,"List":[]})");
+    Listed listed;
+    listed.Count = 1;
+    listed.On = true;
+    listed.Maybe.emplace();
+    listed.Inner.emplace().port = 3;
+    EXPECT_EQ(print(encode(listed, Omit::declared)),
+              R"({"Name":"","Nothing":null,"List":[],"Count":1,"On":true,"Inner":{"port":3,"class":[]}})");
+    listed.Maybe->push_back("x");
+    EXPECT_NE(print(encode(listed, Omit::declared)).find(R"("Maybe":["x"])"), std::string::npos);
+}
+
+TEST(Json, TakesKeysOfAnyCase) {
+    EXPECT_EQ(decode_text<Listed>(R"({"NAME":"a","name":"b","count":5})").Name, "a");
+    EXPECT_EQ(decode_text<Listed>(R"({"NAME":"a","Name":"b","count":5})").Name, "b");
+    EXPECT_EQ(decode_text<Listed>(R"({"count":5})").Count, 5);
+    EXPECT_EQ(decode_text<Outer>(R"({"NAME":"a"})").name, "");
+}
+
+TEST(Json, AppendWritesWhatEncodeDoes) {
+    Outer outer = decode_text<Outer>(
+        R"({"name":"a\"\n","limit":5,"inner":[{"port":1,"class":["y"]},{}],"labels":{"k":"v","l":""},"flag":true})");
+    Listed listed;
+    listed.List = {"a", "b"};
+    for (Omit omit : {Omit::nothing, Omit::empty, Omit::declared}) {
+        std::string text = "x";
+        append(text, outer, omit);
+        EXPECT_EQ(text, "x" + print(encode(outer, omit)));
+        text.clear();
+        append(text, Outer{}, omit);
+        EXPECT_EQ(text, print(encode(Outer{}, omit)));
+        text.clear();
+        append(text, listed, omit);
+        EXPECT_EQ(text, print(encode(listed, omit)));
+    }
+}
+
+TEST(Json, ValidUtf8) {
+    EXPECT_EQ(valid_utf8("a\xc3\xa9"), "a\xc3\xa9");
+    EXPECT_EQ(valid_utf8("a\xff\xc3\xa9\xed"), "a\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd");
+    EXPECT_EQ(valid_utf8(""), "");
 }
 
 TEST(Json, PrintsIndented) {

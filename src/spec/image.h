@@ -55,6 +55,9 @@ struct Descriptor {
 };
 BOOST_DESCRIBE_STRUCT(Descriptor, (),
                       (mediaType, digest, size, urls, annotations, data, platform, artifactType))
+constexpr bool json_omit_empty(const Descriptor*, std::string_view key) {
+    return json::is_one_of(key, "urls", "annotations", "data", "platform", "artifactType");
+}
 
 struct Manifest {
     int schemaVersion = 2;

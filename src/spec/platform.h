@@ -39,5 +39,8 @@ BOOST_DESCRIBE_STRUCT(Platform, (), (architecture, os, os_version, os_features, 
 constexpr std::string_view json_key(const Platform*, std::string_view member) {
     return member == "os_version" ? "os.version" : member == "os_features" ? "os.features" : member;
 }
+constexpr bool json_omit_empty(const Platform*, std::string_view key) {
+    return key != "architecture" && key != "os";
+}
 
 }  // namespace berth::spec

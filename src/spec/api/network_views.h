@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "spec/api/types.h"
+
+/// Networks in the Engine API.
+namespace berth::spec::api {
+
+struct IpamPool {
+    std::string Subnet;
+    std::string IPRange;
+    std::string Gateway;
+    StringMap AuxiliaryAddresses;
+};
+BOOST_DESCRIBE_STRUCT(IpamPool, (), (Subnet, IPRange, Gateway, AuxiliaryAddresses))
+constexpr bool json_omit_empty(const IpamPool*, std::string_view) {
+    return true;
+}
+
+struct Ipam {
+    std::string Driver = "default";
+    OptionalStringMap Options;
+    std::optional<std::vector<IpamPool>> Config;
+};
+BOOST_DESCRIBE_STRUCT(Ipam, (), (Driver, Options, Config))
+
+struct ConfigReference {
+    std::string Network;
+};
+BOOST_DESCRIBE_STRUCT(ConfigReference, (), (Network))
+
+/// An endpoint as its network shows it.
+struct NetworkContainer {
+    std::string Name;
+    std::string EndpointID;
+    std::string MacAddress;
+    std::string IPv4Address;
+    std::string IPv6Address;
+};
+BOOST_DESCRIBE_STRUCT(NetworkContainer, (), (Name, EndpointID, MacAddress, IPv4Address, IPv6Address))
+
+struct Network {
+    std::string Name;
+    std::string Id;
+    std::string Created;
+    std::string Scope = "local";
+    std::string Driver;
+    bool EnableIPv4 = true;  ///< since 1.47
+    bool EnableIPv6 = false;
+    Ipam IPAM;
+    bool Internal = false;
+    bool Attachable = false;
+    bool Ingress = false;
+    ConfigReference ConfigFrom;
+    bool ConfigOnly = false;
+    std::map<std::string, NetworkContainer> Containers;  ///< by container's id; empty in lists
+    OptionalStringMap Options;
+    OptionalStringMap Labels;
+};
+BOOST_DESCRIBE_STRUCT(Network, (),
+                      (Name, Id, Created, Scope, Driver, EnableIPv4, EnableIPv6, IPAM, Internal, Attachable,
+                       Ingress, ConfigFrom, ConfigOnly, Containers, Options, Labels))
+
+json::Value encode_network(const Network& network);
+
+}  // namespace berth::spec::api

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spec/api/network_views.h"
+#include "spec/api/volume_views.h"
+
+namespace berth::spec::api {
+
+using json::Omit;
+
+VolumeCreateRequest decode_volume_create_request(const json::Value& from) {
+    return json::decode<VolumeCreateRequest>(from);
+}
+
+json::Value encode_volume(const Volume& volume) {
+    return json::encode(volume, Omit::declared);
+}
+
+json::Value encode_volume_list(const VolumeListResponse& list) {
+    return json::encode(list, Omit::declared);
+}
+
+json::Value encode_volumes_prune_report(const VolumesPruneReport& report) {
+    return json::encode(report, Omit::declared);
+}
+
+json::Value encode_network(const Network& network) {
+    return json::encode(network, Omit::declared);
+}
+
+}  // namespace berth::spec::api

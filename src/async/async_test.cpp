@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -6,6 +7,8 @@
 #include <thread>
 
 #include "async/context.h"
+#include "async/descriptor.h"
+#include "async/thread.h"
 #include "base/error.h"
 
 namespace berth::async {
@@ -297,6 +300,152 @@ TEST(SemaphoreTest, ACancelledWaiterLosesNoPermit) {
         EXPECT_THROW(context.block_on(with_timeout(5ms, "permit", take(semaphore))), Error);
     }
     context.block_on(with_timeout(10s, "permit", take(semaphore)));
+}
+
+TEST(AnyOfTest, TheFirstEndsTheOthers) {
+    Context context;
+    bool ended = false;
+    auto race = [&]() -> Task<size_t> {
+        std::vector<Task<void>> tasks;
+        tasks.push_back(wait_forever(context, ended));
+        tasks.push_back(sleep_for(1ms));
+        size_t first = co_await any_of(std::move(tasks));
+        co_return first;
+    };
+    EXPECT_EQ(context.block_on(race()), 1U);
+    EXPECT_TRUE(ended);
+    ended = false;
+    auto failing = [&]() -> Task<size_t> {
+        std::vector<Task<void>> tasks;
+        tasks.push_back(fail_with("first"));
+        tasks.push_back(wait_forever(context, ended));
+        size_t first = co_await any_of(std::move(tasks));
+        co_return first;
+    };
+    EXPECT_THROW(context.block_on(failing()), Error);
+    EXPECT_TRUE(ended);
+}
+
+Task<std::thread::id> thread_of(std::chrono::milliseconds pause) {
+    co_await sleep_for(pause);
+    co_return std::this_thread::get_id();
+}
+
+TEST(RunOnTest, RunsThereAndComesBack) {
+    Context home;
+    Thread other("other");
+    auto task = [&]() -> Task<void> {
+        std::thread::id here = std::this_thread::get_id();
+        std::thread::id there = co_await run_on(other.context(), thread_of(0ms));
+        EXPECT_NE(there, here);
+        EXPECT_EQ(std::this_thread::get_id(), here);
+        std::string failure;
+        try {
+            co_await run_on(other.context(), fail_with("there"));
+        } catch (const Error& error) {
+            failure = error.what();
+        }
+        EXPECT_EQ(failure, "there");
+        EXPECT_EQ(std::this_thread::get_id(), here);
+        std::thread::id same = co_await run_on(home, thread_of(0ms));
+        EXPECT_EQ(same, here);
+    };
+    home.block_on(task());
+}
+
+Task<void> hop_forever(Context& other, bool& ended) {
+    Leaving leaving{ended};
+    auto there = [](Context& context) -> Task<void> {
+        Event never(context);
+        co_await never.wait();
+    };
+    co_await run_on(other, there(other));
+}
+
+TEST(RunOnTest, CancellationPasses) {
+    Context home;
+    Thread other("other");
+    bool ended = false;
+    auto race = [&]() -> Task<size_t> {
+        std::vector<Task<void>> tasks;
+        tasks.push_back(hop_forever(other.context(), ended));
+        tasks.push_back(sleep_for(5ms));
+        size_t first = co_await any_of(std::move(tasks));
+        co_return first;
+    };
+    EXPECT_EQ(home.block_on(race()), 1U);
+    EXPECT_TRUE(ended);
+}
+
+TEST(RunOnTest, AContextThatEndsCancelsWhoWaitsForIt) {
+    Context home;
+    auto other = std::make_unique<Thread>("other");
+    bool ended = false;
+    std::exception_ptr failure;
+    auto cancel = home.spawn_cancellable(hop_forever(other->context(), ended),
+                                         [&](std::exception_ptr error) { failure = error; });
+    home.block_on(sleep_for(5ms));
+    EXPECT_FALSE(ended);
+    other.reset();
+    home.run();
+    EXPECT_TRUE(ended);
+    EXPECT_TRUE(is_cancelled(failure));
+}
+
+TEST(RunOnTest, AContextThatWaitsMayEndFirst) {
+    Thread other("other");
+    bool ended = false;
+    {
+        Context home;
+        home.spawn("hop", hop_forever(other.context(), ended));
+        home.block_on(sleep_for(5ms));
+    }
+    EXPECT_TRUE(ended);
+}
+
+TEST(DescriptorTest, WaitsForPipesAndProcesses) {
+    Context context;
+    int fds[2];
+    ASSERT_EQ(::pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    Descriptor read(context, UniqueFd(fds[0]));
+    auto write = std::make_unique<Descriptor>(context, UniqueFd(fds[1]));
+    auto task = [&]() -> Task<void> {
+        co_await write->wait_writable();
+        EXPECT_EQ(::write(write->fd(), "x", 1), 1);
+        co_await read.wait_readable();
+        char byte = 0;
+        EXPECT_EQ(::read(read.fd(), &byte, 1), 1);
+        EXPECT_EQ(byte, 'x');
+        auto close = [](std::unique_ptr<Descriptor> end) -> Task<void> {
+            co_await sleep_for(1ms);
+            end.reset();
+        };
+        std::vector<Task<void>> both;
+        both.push_back(read.wait_hangup());
+        both.push_back(close(std::move(write)));
+        co_await all_of(std::move(both));
+        EXPECT_EQ(::read(read.fd(), &byte, 1), 0);
+        UniqueFd again = read.release();
+        EXPECT_TRUE(again);
+        EXPECT_EQ(read.fd(), -1);
+    };
+    context.block_on(task());
+    EXPECT_THROW(context.block_on(read.wait_readable()), Error);
+}
+
+TEST(DescriptorTest, CloseEndsAWait) {
+    Context context;
+    int fds[2];
+    ASSERT_EQ(::pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    UniqueFd write(fds[1]);
+    auto read = std::make_unique<Descriptor>(context, UniqueFd(fds[0]));
+    auto wait = [](Descriptor& descriptor) -> Task<void> { co_await descriptor.wait_readable(); };
+    bool failed = false;
+    auto cancel = context.spawn_cancellable(wait(*read), [&](std::exception_ptr error) { failed = error != nullptr; });
+    context.block_on(sleep_for(1ms));
+    read.reset();
+    context.run();
+    EXPECT_TRUE(failed);
 }
 
 }  // namespace

@@ -71,6 +71,7 @@ Context::Context(unsigned pool_threads) : impl_(std::make_unique<Impl>(pool_thre
 }
 
 Context::~Context() {
+    impl_->mailbox->close();
     if (!impl_->pool) return;
     // First the threads: what runs there may refer to the frames that wait for it.
     impl_->pool->stop();
@@ -175,6 +176,7 @@ Task<void> detail::run_in_pool(std::function<void()> work) {
     auto start = [&impl, &work](auto handler) {
         auto call = [&io = impl.io, guard = asio::make_work_guard(impl.io), work = std::move(work),
                      handler = std::move(handler)]() mutable {
+            // The guard goes along: ending here it could stop a loop that has just been left and begun anew.
             std::exception_ptr error;
             try {
                 work();
@@ -182,9 +184,8 @@ Task<void> detail::run_in_pool(std::function<void()> work) {
                 error = std::current_exception();
             }
             work = nullptr;  // what it holds ends before the coroutine goes on
-            asio::post(io, [handler = std::move(handler), error = std::move(error)]() mutable {
-                std::move(handler)(std::move(error));
-            });
+            asio::post(io, [handler = std::move(handler), error = std::move(error),
+                            ended = std::move(guard)]() mutable { std::move(handler)(std::move(error)); });
         };
         asio::post(*impl.pool, std::move(call));
     };

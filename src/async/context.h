@@ -75,6 +75,20 @@ Task<T> with_timeout(std::chrono::milliseconds limit, std::string what, Task<T> 
 /// the others and is thrown. At most `limit` run at once (0: no limit).
 Task<void> all_of(std::vector<Task<void>> tasks, size_t limit = 0);
 
+/// Runs all at the same time until the first has ended, by itself or by a failure; the others are cancelled and
+/// have ended too when this ends. The index of the first; its failure is thrown.
+Task<size_t> any_of(std::vector<Task<void>> tasks);
+
+/// Runs `task` on the thread of `other` and comes back with its value or exception. Cancellation passes to the
+/// task, and this ends when the task has ended; so the task may refer to the frame's locals, which nobody
+/// else touches meanwhile.
+///
+/// Where `other` ends first (its thread joined, then destroyed) this is cancelled. A context whose coroutines
+/// wait here is destroyed after those that they wait for: else the task goes on without its frame, and may then
+/// use only what it owns.
+template <typename T>
+Task<T> run_on(Context& other, Task<T> task);
+
 /// Waits for SIGINT, SIGTERM or what is named; the number of the one that came.
 Task<int> next_signal(std::vector<int> signals);
 
@@ -151,6 +165,22 @@ Task<void> store_result(Task<T> task, std::shared_ptr<std::optional<T>> into) {
     into->emplace(co_await std::move(task));
 }
 }  // namespace detail
+
+namespace detail {
+Task<void> run_elsewhere(Context& other, Task<void> task);
+}
+
+template <typename T>
+Task<T> run_on(Context& other, Task<T> task) {
+    if constexpr (std::is_void_v<T>) {
+        co_await detail::run_elsewhere(other, std::move(task));
+    } else {
+        auto result = std::make_shared<std::optional<T>>();
+        Task<void> store = detail::store_result(std::move(task), result);
+        co_await detail::run_elsewhere(other, std::move(store));
+        co_return std::move(**result);
+    }
+}
 
 template <typename T>
     requires(!std::is_void_v<T>)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Coroutines that run beside each other while one waits for them all: all_of and with_timeout. A child is
+// Coroutines that run beside each other while one waits for them all: all_of, any_of and with_timeout. A child is
 // never left behind: the waiting coroutine goes on when the last has ended, so children may refer to its
 // locals.
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -25,14 +25,25 @@ namespace asio = boost::asio;
 
 namespace {
 
+enum class Until { all_ended, first_ended };
+
 /// Owned by its children's completion handlers alone. It holds the frame that waits, so a frame must not hold
 /// it: at the loop's end both would stay.
 class Group : public std::enable_shared_from_this<Group> {
   public:
     using Done = std::move_only_function<void(std::exception_ptr)>;
 
-    Group(asio::any_io_executor executor, std::vector<Task<void>> tasks, size_t limit)
-        : executor_(std::move(executor)), tasks_(std::move(tasks)), limit_(limit), children_(tasks_.size()) {}
+    Group(asio::any_io_executor executor, std::vector<Task<void>> tasks, size_t limit,
+          Until until = Until::all_ended)
+        : executor_(std::move(executor)),
+          tasks_(std::move(tasks)),
+          limit_(limit),
+          until_(until),
+          children_(tasks_.size()),
+          first_(std::make_shared<size_t>(tasks_.size())) {}
+
+    /// Which child ended first, to be read when all have ended.
+    std::shared_ptr<const size_t> first() const { return first_; }
 
     void start(Done done) {
         done_ = std::move(done);
@@ -68,7 +79,14 @@ class Group : public std::enable_shared_from_this<Group> {
     void ended(size_t index, std::exception_ptr error) {
         children_[index].running = false;
         --running_;
-        if (error && !failure_) {
+        bool is_first = *first_ == tasks_.size();
+        if (is_first) *first_ = index;
+        if (until_ == Until::first_ended) {
+            if (is_first) {
+                failure_ = std::move(error);
+                cancel(asio::cancellation_type::all);
+            }
+        } else if (error && !failure_) {
             failure_ = std::move(error);
             cancel(asio::cancellation_type::all);
         }
@@ -87,7 +105,9 @@ class Group : public std::enable_shared_from_this<Group> {
     asio::any_io_executor executor_;
     std::vector<Task<void>> tasks_;
     size_t limit_;
+    Until until_;
     std::deque<Child> children_;
+    std::shared_ptr<size_t> first_;
     size_t next_ = 0;
     size_t running_ = 0;
     bool cancelled_ = false;
@@ -116,6 +136,14 @@ Task<void> all_of(std::vector<Task<void>> tasks, size_t limit) {
     auto executor = co_await asio::this_coro::executor;
     auto group = std::make_shared<Group>(executor, std::move(tasks), limit);
     co_await wait_for(std::move(group));
+}
+
+Task<size_t> any_of(std::vector<Task<void>> tasks) {
+    auto executor = co_await asio::this_coro::executor;
+    auto group = std::make_shared<Group>(executor, std::move(tasks), 0, Until::first_ended);
+    std::shared_ptr<const size_t> first = group->first();
+    co_await wait_for(std::move(group));
+    co_return *first;
 }
 
 Task<void> with_timeout(std::chrono::milliseconds limit, std::string what, Task<void> task) {

@@ -25,6 +25,7 @@ struct Socket::State : std::enable_shared_from_this<Socket::State> {
     struct Side {
         bool waiting = false;
         bool timed_out = false;
+        bool idle = false;            ///< nobody expects a byte: the idle time-out doesn't count
         Clock::time_point since;      ///< the wait's begin, or when bytes were last known to have moved
         uint64_t transfers_then = 0;  ///< of State::transfers
         Clock::time_point expiry;
@@ -37,7 +38,7 @@ struct Socket::State : std::enable_shared_from_this<Socket::State> {
     Clock::time_point expiry_of(Direction direction) const {
         constexpr Clock::time_point kNever = Clock::time_point::max();
         Clock::time_point end = kNever;
-        if (idle_limit.count() > 0) end = side(direction).since + idle_limit;
+        if (idle_limit.count() > 0 && !side(direction).idle) end = side(direction).since + idle_limit;
         if (direction == Direction::read && read_deadline) end = std::min(end, *read_deadline);
         return end;
     }
@@ -116,12 +117,21 @@ void Socket::check_open(Direction direction) const {
 }
 
 Task<void> Socket::wait(Direction direction) {
+    return wait_for(direction, false);
+}
+
+Task<void> Socket::wait_idle() {
+    return wait_for(Direction::read, true);
+}
+
+Task<void> Socket::wait_for(Direction direction, bool idle) {
     // The socket may be destroyed while the kernel is waited for, by whoever closes it.
     std::shared_ptr<State> state = state_;
     check_open(direction);
     State::Side& side = state->side(direction);
     side.waiting = true;
     side.timed_out = false;
+    side.idle = idle;
     side.since = Clock::now();
     side.transfers_then = state->transfers;
     side.expiry = state->expiry_of(direction);
@@ -135,10 +145,10 @@ Task<void> Socket::wait(Direction direction) {
     if (state->closed)
         throw make_error(ErrorKind::unavailable, "{} {}: use of closed connection", verb, state->peer);
     if (!side.timed_out) co_return;
-    bool idle = state->idle_limit.count() > 0 && side.expiry != state->read_deadline;
+    bool by_idling = !idle && state->idle_limit.count() > 0 && side.expiry != state->read_deadline;
     throw Error(
         ErrorKind::unavailable,
-        idle ? fmt::format("{} {}: timed out after {}", verb, state->peer, duration_text(state->idle_limit))
+        by_idling ? fmt::format("{} {}: timed out after {}", verb, state->peer, duration_text(state->idle_limit))
              : fmt::format("{} {}: timed out", verb, state->peer),
         ETIMEDOUT);
 }
@@ -163,6 +173,22 @@ void Socket::set_read_deadline(std::optional<Clock::time_point> end) {
     if (!side.waiting) return;
     side.expiry = state_->expiry_of(Direction::read);
     state_->arm();
+}
+
+UniqueFd Socket::release() {
+    check_open(Direction::read);
+    state_->closed = true;
+    state_->timer.cancel();
+    return UniqueFd(state_->descriptor.release());
+}
+
+void Socket::move_to(const boost::asio::any_io_executor& executor) {
+    check_open(Direction::read);
+    auto moved = std::make_shared<State>(executor, UniqueFd(state_->descriptor.release()), state_->peer);
+    moved->idle_limit = state_->idle_limit;
+    moved->read_deadline = state_->read_deadline;
+    moved->transfers = state_->transfers;
+    state_ = std::move(moved);
 }
 
 Error Socket::failure(Direction direction, int code) const {

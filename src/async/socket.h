@@ -45,6 +45,8 @@ class Socket {
     /// Until a transfer in `direction` is worth another try. Throws unavailable at the idle time-out or the
     /// deadline, and where close() was called.
     Task<void> wait(Direction direction);
+    /// Until there is something to read; only the deadline limits it.
+    Task<void> wait_idle();
     /// To be asked after each transfer. True now and then: yield() then lets other coroutines run.
     bool must_yield();
     Task<void> yield();
@@ -55,11 +57,17 @@ class Socket {
     /// Holds for a wait that is under way as well.
     void set_read_deadline(std::optional<Clock::time_point> end);
 
+    /// Gives the descriptor away and leaves the socket closed. Nothing may wait.
+    UniqueFd release();
+    /// As Stream::move_to.
+    void move_to(const boost::asio::any_io_executor& executor);
+
     /// "read from 127.0.0.1:80: connection reset by peer", unavailable.
     Error failure(Direction direction, int code) const;
 
   private:
     struct State;
+    Task<void> wait_for(Direction direction, bool idle);
     std::shared_ptr<State> state_;
 };
 

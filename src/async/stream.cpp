@@ -28,13 +28,12 @@ class PlainStream : public Stream {
         : socket_(executor, std::move(fd), std::move(peer)) {}
 
     Task<size_t> read_some(std::span<std::byte> into) override {
+        // Before the transfer: what was received is given to the caller even where it is being cancelled.
+        if (socket_.must_yield()) co_await socket_.yield();
         while (true) {
             socket_.check_open(Direction::read);
             ssize_t count = ::recv(socket_.fd(), into.data(), into.size(), 0);
-            if (count >= 0) {
-                if (socket_.must_yield()) co_await socket_.yield();
-                co_return static_cast<size_t>(count);
-            }
+            if (count >= 0) co_return static_cast<size_t>(count);
             if (errno == EAGAIN)
                 co_await socket_.wait(Direction::read);
             else if (errno != EINTR)
@@ -48,7 +47,7 @@ class PlainStream : public Stream {
             socket_.check_open(Direction::read);
             ssize_t count = ::recv(socket_.fd(), &byte, 1, MSG_PEEK);
             if (count >= 0 || (errno != EAGAIN && errno != EINTR)) co_return;
-            co_await socket_.wait(Direction::read);
+            co_await socket_.wait_idle();
         }
     }
 
@@ -119,6 +118,8 @@ class PlainStream : public Stream {
     }
     int fd() const override { return socket_.fd(); }
     Socket* socket() override { return &socket_; }
+    std::optional<PlainSocket> release_fd() override { return PlainSocket{socket_.release(), {}}; }
+    void move_to(Context& context) override { socket_.move_to(context.impl().io.get_executor()); }
     std::string peer() const override { return socket_.peer(); }
 
   private:
@@ -149,7 +150,10 @@ class PrefixedStream : public Stream {
         size_t count = std::min(into.size(), before_.size() - taken_);
         std::copy_n(reinterpret_cast<const std::byte*>(before_.data()) + taken_, count, into.data());
         taken_ += count;
-        if (taken_ == before_.size()) before_ = {};
+        if (taken_ == before_.size()) {
+            before_ = {};
+            taken_ = 0;
+        }
         co_return count;
     }
     Task<void> wait_readable() override {
@@ -169,6 +173,12 @@ class PrefixedStream : public Stream {
         stream_->set_read_deadline(end);
     }
     int fd() const override { return stream_->fd(); }
+    std::optional<PlainSocket> release_fd() override {
+        std::optional<PlainSocket> plain = stream_->release_fd();
+        if (plain) plain->before.insert(0, std::exchange(before_, {}), taken_);
+        return plain;
+    }
+    void move_to(Context& context) override { stream_->move_to(context); }
     std::string peer() const override { return stream_->peer(); }
 
   private:

@@ -18,6 +18,12 @@ namespace berth::async {
 
 class Socket;
 
+/// A socket that its stream gave away, and what was read of it but not taken.
+struct PlainSocket {
+    UniqueFd fd;         ///< non-blocking
+    std::string before;  ///< comes first
+};
+
 /// A connected byte stream: unix, TCP, TLS. One reader and one writer at a time. A read or write that makes
 /// no progress for the stream's idle time-out ends with unavailable ("… timed out").
 class Stream {
@@ -26,7 +32,7 @@ class Stream {
     /// At least one byte; 0 at the end. Throws.
     virtual Task<size_t> read_some(std::span<std::byte> into) = 0;
     /// Returns when read_some is worth trying: bytes, the end or an error wait. Costs no buffer, for idle
-    /// connections.
+    /// connections: the idle time-out does not count here, the deadline does.
     virtual Task<void> wait_readable() = 0;
     virtual Task<void> write(std::span<const std::byte> data) = 0;
     /// All pieces in order, in as few packets as possible.
@@ -47,6 +53,12 @@ class Stream {
     virtual int fd() const = 0;
     /// The socket itself where the stream is nothing but one, so that TLS can be laid over it; else null.
     virtual Socket* socket() { return nullptr; }
+    /// Gives the socket away where the stream is nothing but one (unix, TCP) and leaves the stream closed;
+    /// nothing where it is not (TLS): it stays as it is. Nothing may be pending.
+    virtual std::optional<PlainSocket> release_fd() { return std::nullopt; }
+    /// From now on the stream belongs to the loop and thread of `context`. Nothing may be pending; called on the
+    /// thread that it belonged to.
+    virtual void move_to(Context& context) = 0;
     /// "127.0.0.1:41234", "unix", for logs.
     virtual std::string peer() const = 0;
 };

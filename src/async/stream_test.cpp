@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "async/listener.h"
+#include "async/thread.h"
 #include "base/error.h"
 
 namespace berth::async {
@@ -233,6 +234,69 @@ TEST(ListenerTest, WaitsWhereDescriptorsRunOut) {
     EXPECT_EQ(message, "accept: timed out after 30ms");
     ::setrlimit(RLIMIT_NOFILE, &before);
     EXPECT_TRUE(context.block_on(accept_later(listener)));
+}
+
+TEST(StreamTest, GivesItsSocketAway) {
+    Context context;
+    Listener listener = tcp_listener(context);
+    Pair pair = context.block_on(connected(listener));
+    auto stream = with_prefix("before", std::move(pair.server));
+    std::array<std::byte, 3> three{};
+    EXPECT_EQ(context.block_on(stream->read_some(three)), 3U);
+    std::optional<PlainSocket> plain = stream->release_fd();
+    ASSERT_TRUE(plain);
+    EXPECT_EQ(plain->before, "ore");
+    EXPECT_THROW(context.block_on(stream->read_some(three)), Error);
+    stream.reset();
+    EXPECT_EQ(::send(plain->fd.get(), "hi", 2, 0), 2) << "the socket lives on";
+    plain->fd.reset();
+    EXPECT_EQ(context.block_on(read_to_end(*pair.client)), "hi");
+}
+
+TEST(StreamTest, MovesToAnotherThread) {
+    Context context;
+    Thread other("other");
+    Listener listener = tcp_listener(context);
+    Pair pair = context.block_on(connected(listener));
+    pair.server->set_idle_timeout(1min);
+    auto echo = [](Context& home, Stream& stream) -> Task<void> {
+        std::array<std::byte, 100> buffer{};
+        size_t count = co_await stream.read_some(buffer);
+        co_await stream.write(std::span(buffer).first(count));
+        stream.move_to(home);
+    };
+    auto task = [&]() -> Task<void> {
+        for (std::string_view text : {"one", "two"}) {
+            pair.server->move_to(other.context());
+            std::vector<Task<void>> both;
+            both.push_back(run_on(other.context(), echo(context, *pair.server)));
+            both.push_back(pair.client->write(bytes(text)));
+            co_await all_of(std::move(both));
+            std::array<std::byte, 100> buffer{};
+            size_t count = co_await pair.client->read_some(buffer);
+            EXPECT_EQ(std::string_view(reinterpret_cast<char*>(buffer.data()), count), text);
+        }
+        co_await pair.server->write(bytes("home"));
+        pair.server.reset();
+        std::string rest = co_await read_to_end(*pair.client);
+        EXPECT_EQ(rest, "home");
+    };
+    context.block_on(task());
+}
+
+TEST(StreamTest, TheIdleTimeOutIsNotForWhoWaitsForNothing) {
+    Context context;
+    Listener listener = tcp_listener(context);
+    Pair pair = context.block_on(connected(listener));
+    pair.server->set_idle_timeout(1ms);
+    auto wait = [&]() -> Task<size_t> {
+        std::vector<Task<void>> both;
+        both.push_back(pair.server->wait_readable());
+        both.push_back(sleep_for(50ms));
+        size_t first = co_await any_of(std::move(both));
+        co_return first;
+    };
+    EXPECT_EQ(context.block_on(wait()), 1U);
 }
 
 }  // namespace

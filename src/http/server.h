@@ -32,6 +32,12 @@ class Request {
     /// The next bytes of the body; 0 at its end. Sends "100 Continue" first where the client waits for it. A
     /// body that is cut off throws unavailable. The chunked coding is taken off.
     virtual async::Task<size_t> read_some(std::span<std::byte> into) = 0;
+    /// Ends when the client has gone away (or ended its sending, which is the same to HTTP). What it sends
+    /// meanwhile, such as its next request, is kept. To be awaited beside what a handler waits for, while
+    /// nobody reads the body; no time-out of the connection counts.
+    virtual async::Task<void> disconnected() = 0;
+    /// Runs `work` to its end, or cancels it when the client has gone away: false. For handlers that wait.
+    async::Task<bool> while_connected(async::Task<void> work);
     /// The whole body; StatusError 413 where it is longer than `limit`.
     async::Task<std::string> read_all(size_t limit);
 };
@@ -58,6 +64,11 @@ class Response {
     virtual async::Task<void> write(std::span<const std::byte> data) = 0;
     async::Task<void> write(std::string_view text);
     virtual async::Task<void> finish() = 0;
+    /// Moves the connection to the thread of `other`, runs `work` there and comes back. The request and this
+    /// response are for `work` alone meanwhile: it reads the body, awaits disconnected(), writes between
+    /// start() and finish(). For what moves many bytes, so that the server's own thread stays free. `other`
+    /// must not end before this does.
+    virtual async::Task<void> run_on(async::Context& other, async::Task<void> work) = 0;
     /// Sends `head` verbatim (a whole "HTTP/1.1 101 …\r\n\r\n"; may be empty) and gives the connection away:
     /// bytes that were already read come first from the stream.
     virtual async::Task<std::unique_ptr<async::Stream>> hijack(std::string head) = 0;

@@ -25,6 +25,19 @@ bool is_tls_hello(std::string_view text) {
     return text.starts_with('\x16');
 }
 
+/// The part of ServerConnection::run_on on the other thread.
+async::Task<void> work_and_return(async::Stream& stream, async::Context& home, async::Task<void> work) {
+    std::exception_ptr failure;
+    try {
+        co_await std::move(work);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    // A stream that was closed on the way belongs to nobody's loop any more.
+    if (stream.fd() >= 0) stream.move_to(home);
+    if (failure) std::rethrow_exception(failure);
+}
+
 }  // namespace
 
 ServerConnection::ServerConnection(std::shared_ptr<ServerState> server, std::unique_ptr<async::Stream> stream)
@@ -53,8 +66,22 @@ void ServerConnection::close_if_idle() {
 }
 
 void ServerConnection::abort() {
-    if (wire_) wire_->stream().close();
+    if (wire_ && !away_) wire_->stream().close();
     cancel_();
+}
+
+async::Task<void> ServerConnection::run_on(async::Context& other, async::Task<void> work) {
+    away_ = true;
+    wire_->stream().move_to(other);
+    async::Task<void> there = work_and_return(wire_->stream(), server_->context, std::move(work));
+    std::exception_ptr failure;
+    try {
+        co_await async::run_on(other, std::move(there));
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    away_ = false;
+    if (failure) std::rethrow_exception(failure);
 }
 
 std::unique_ptr<async::Stream> ServerConnection::release() {

@@ -57,6 +57,9 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
     const std::string& peer() const { return peer_; }
     const std::string& client_certificate() const { return client_certificate_; }
 
+    /// Runs `work` on the thread of `other`, to which the stream belongs meanwhile.
+    async::Task<void> run_on(async::Context& other, async::Task<void> work);
+
     /// Gives the stream away; the connection ends when the handler does.
     std::unique_ptr<async::Stream> release();
 
@@ -81,6 +84,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
     std::string client_certificate_;
     std::function<void()> cancel_;
     bool idle_ = false;
+    bool away_ = false;    ///< on another thread, in run_on
     bool unread_ = false;  ///< the client may still be sending what nobody will read
 };
 

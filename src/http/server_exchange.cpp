@@ -2,6 +2,7 @@
 #include "http/server_exchange.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <array>
@@ -18,6 +19,9 @@ namespace {
 /// Up to here an unread body is read so that the connection can be kept.
 constexpr uint64_t kDrainLimit = 256 * 1024;
 constexpr std::chrono::seconds kDrainTime(5);
+/// How much of what comes next is kept while the client's end is awaited.
+constexpr size_t kMaxReadAhead = 64 * 1024;
+constexpr std::chrono::seconds kHangupPeriod(1);
 /// Up to here a body is copied behind its head: one packet instead of two.
 constexpr size_t kJoinLimit = 4096;
 
@@ -73,6 +77,14 @@ std::string_view http_date() {
 
 // --- Request
 // -------------------------------------------------------------------------------------------------------
+
+async::Task<bool> Request::while_connected(async::Task<void> work) {
+    std::vector<async::Task<void>> tasks;
+    tasks.push_back(std::move(work));
+    tasks.push_back(disconnected());
+    size_t first = co_await async::any_of(std::move(tasks));
+    co_return first == 0;
+}
 
 async::Task<std::string> Request::read_all(size_t limit) {
     constexpr size_t kPiece = 16 * 1024;
@@ -131,6 +143,24 @@ async::Task<size_t> ServerRequest::read_some(std::span<std::byte> into) {
     }
     size_t count = co_await body_.read_some(into);
     co_return count;
+}
+
+async::Task<void> ServerRequest::disconnected() {
+    constexpr size_t kBuffer = 4096;
+    Wire& wire = connection_.wire();
+    while (wire.buffered().size() < kMaxReadAhead) {
+        co_await wire.stream().wait_readable();
+        bool more = false;
+        try {
+            more = co_await wire.fill(kBuffer);
+        } catch (const Error&) {
+            // Reset by the client, or closed by us: the same end.
+        }
+        if (!more) co_return;
+    }
+    // The end lies behind more than is kept; the kernel knows of it without reading.
+    pollfd gone{wire.stream().fd(), POLLRDHUP, 0};
+    while (::poll(&gone, 1, 0) == 0) co_await async::sleep_for(kHangupPeriod);
 }
 
 async::Task<bool> ServerRequest::drain() {
@@ -258,6 +288,10 @@ async::Task<void> ServerResponse::finish() {
     constexpr std::string_view kLastChunk = "0\r\n\r\n";
     if (chunked_) co_await connection_.wire().stream().write(bytes_of(kLastChunk));
     state_ = State::finished;
+}
+
+async::Task<void> ServerResponse::run_on(async::Context& other, async::Task<void> work) {
+    return connection_.run_on(other, std::move(work));
 }
 
 async::Task<std::unique_ptr<async::Stream>> ServerResponse::hijack(std::string head) {

@@ -17,6 +17,7 @@ class ServerRequest : public Request {
     ServerRequest(ServerConnection& connection, RequestHead head);
 
     async::Task<size_t> read_some(std::span<std::byte> into) override;
+    async::Task<void> disconnected() override;
 
     bool keeps_alive() const { return keeps_alive_; }
     int minor_version() const { return minor_version_; }
@@ -46,6 +47,7 @@ class ServerResponse : public Response {
     async::Task<void> start() override;
     async::Task<void> write(std::span<const std::byte> data) override;
     async::Task<void> finish() override;
+    async::Task<void> run_on(async::Context& other, async::Task<void> work) override;
     async::Task<std::unique_ptr<async::Stream>> hijack(std::string head) override;
     bool started() const override { return state_ != State::unstarted; }
 

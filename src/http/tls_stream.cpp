@@ -141,15 +141,14 @@ class TlsStream : public async::Stream {
     }
 
     async::Task<size_t> read_some(std::span<std::byte> into) override {
+        // Before the transfer: what was received is given to the caller even where it is being cancelled.
+        if (socket_->must_yield()) co_await socket_->yield();
         while (true) {
             socket_->check_open(async::Direction::read);
             ::ERR_clear_error();
             size_t count = 0;
             int result = ::SSL_read_ex(ssl_.get(), into.data(), into.size(), &count);
-            if (result == 1) {
-                if (socket_->must_yield()) co_await socket_->yield();
-                co_return count;
-            }
+            if (result == 1) co_return count;
             int error = ::SSL_get_error(ssl_.get(), result);
             if (error == SSL_ERROR_ZERO_RETURN) co_return 0;
             co_await wait_for(error, async::Direction::read);
@@ -163,7 +162,7 @@ class TlsStream : public async::Stream {
             socket_->check_open(async::Direction::read);
             ssize_t count = ::recv(socket_->fd(), &byte, 1, MSG_PEEK);
             if (count >= 0 || (errno != EAGAIN && errno != EINTR)) co_return;
-            co_await socket_->wait(async::Direction::read);
+            co_await socket_->wait_idle();
         }
     }
 
@@ -232,6 +231,7 @@ class TlsStream : public async::Stream {
         plain_->set_read_deadline(end);
     }
     int fd() const override { return plain_->fd(); }
+    void move_to(async::Context& context) override { plain_->move_to(context); }
     std::string peer() const override { return plain_->peer(); }
 
   private:

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -35,6 +36,14 @@ Header make_header(Framing framing, Stream stream, size_t length, int64_t time_n
 
 constexpr unsigned kMaxStalls = 15;
 
+/// Nobody will read this socket any more. What waits in it is taken out: a unix socket that is closed over unread
+/// bytes ends the other side's reading with ECONNRESET instead of an end.
+void discard_input(int socket, Loop& loop) noexcept {
+    ::shutdown(socket, SHUT_RD);
+    while (::recv(socket, loop.buffer(), Loop::kBufferSize, MSG_DONTWAIT) > 0) {
+    }
+}
+
 }  // namespace
 
 Stdio::Attachment::Attachment(Stdio& stdio, Loop& loop, uint64_t id, AttachRequest request, bool with_source)
@@ -42,13 +51,16 @@ Stdio::Attachment::Attachment(Stdio& stdio, Loop& loop, uint64_t id, AttachReque
       loop_(loop),
       id_(id),
       framing_(request.framing),
+      skip_(request.skip),
       lossless_(request.lossless),
       hold_stdin_(request.hold_stdin) {
+    // Two outputs may be one socket, which ends with the last of them.
+    bool alone = !request.out || !request.err;
     ClientOutput::Owner& owner = *this;
     if (request.out)
-        outputs_[0] = std::make_unique<ClientOutput>(loop, std::move(request.out), lossless_, owner);
+        outputs_[0] = std::make_unique<ClientOutput>(loop, std::move(request.out), lossless_, alone, owner);
     if (request.err)
-        outputs_[1] = std::make_unique<ClientOutput>(loop, std::move(request.err), lossless_, owner);
+        outputs_[1] = std::make_unique<ClientOutput>(loop, std::move(request.err), lossless_, alone, owner);
     if (!request.source || !with_source) return;
     source_ = adopt_passed_fd(std::move(request.source), O_RDONLY);
     bool waits = source_watch_.set<&Attachment::source_ready>(loop, source_->fd.get(), EPOLLIN, this);
@@ -56,6 +68,7 @@ Stdio::Attachment::Attachment(Stdio& stdio, Loop& loop, uint64_t id, AttachReque
 }
 
 ClientOutput* Stdio::Attachment::output_for(Stream stream) noexcept {
+    if (skip_[stream == Stream::err ? 1 : 0]) return nullptr;
     return outputs_[framing_ == Framing::raw && stream == Stream::err ? 1 : 0].get();
 }
 
@@ -112,6 +125,7 @@ void Stdio::Attachment::drop_source() noexcept {
     if (!has_source()) return;
     source_watch_.reset();
     pump_.cancel();
+    if (source_->is_socket) discard_input(source_->fd.get(), loop_);
     source_->fd.reset();
 }
 

@@ -52,6 +52,7 @@ class Stdio::Attachment final : private ClientOutput::Owner {
     Loop& loop_;
     uint64_t id_;
     Framing framing_;
+    std::array<bool, 2> skip_;
     bool lossless_;
     bool hold_stdin_;
     bool stalled_out_ = false;

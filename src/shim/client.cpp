@@ -30,6 +30,8 @@ T get(const json::Object& object, std::string_view key) {
     return result;
 }
 
+}  // namespace
+
 std::pair<json::Object, std::vector<int>> encode_streams(const Streams& streams) {
     json::Object members;
     std::vector<int> fds;
@@ -42,7 +44,8 @@ std::pair<json::Object, std::vector<int>> encode_streams(const Streams& streams)
     add("stdout", streams.out);
     if (streams.framed) {
         members["framed"] = true;
-        members["stderr"] = streams.out >= 0;
+        members["stdout"] = streams.out >= 0 && !streams.skip_out;
+        members["stderr"] = streams.out >= 0 && !streams.skip_err;
     } else {
         add("stderr", streams.err);
     }
@@ -50,8 +53,6 @@ std::pair<json::Object, std::vector<int>> encode_streams(const Streams& streams)
     if (streams.hold_stdin) members["hold_stdin"] = true;
     return {std::move(members), std::move(fds)};
 }
-
-}  // namespace
 
 Client Client::connect(int directory) {
     return Client(connect_beneath(directory, kSocketName));

@@ -29,15 +29,21 @@ struct Answer {
     std::vector<UniqueFd> fds;
 };
 
-/// Streams to attach, borrowed; -1 is not asked for. With `framed`, `out` takes both streams.
+/// Streams to attach, borrowed; -1 is not asked for. With `framed`, `out` takes both streams but those that are
+/// to be skipped.
 struct Streams {
     int in = -1;
     int out = -1;
     int err = -1;
     bool framed = false;
+    bool skip_out = false;
+    bool skip_err = false;
     bool lossless = false;
     bool hold_stdin = false;
 };
+
+/// The members of a request that say which of its descriptors are which, and the descriptors (borrowed).
+std::pair<json::Object, std::vector<int>> encode_streams(const Streams& streams);
 
 struct ExecAnswer {
     pid_t pid = 0;
@@ -60,6 +66,8 @@ class Client {
     explicit Client(UniqueFd socket) : socket_(std::move(socket)) {}
 
     int fd() const noexcept { return socket_.get(); }
+    /// Gives the connection away, to be made an AsyncClient's. Nothing may be unanswered.
+    UniqueFd release() noexcept { return std::move(socket_); }
 
     /// Sends and awaits the answer; events that come before it are kept for next_event().
     Answer call(std::string_view op, json::Object members = {}, const std::vector<int>& fds = {});

@@ -28,8 +28,11 @@ PassedFd adopt_passed_fd(UniqueFd fd, int access_mode) {
     return {std::move(fd), false};
 }
 
-ClientOutput::ClientOutput(Loop& loop, UniqueFd fd, bool lossless, Owner& owner)
-    : fd_(adopt_passed_fd(std::move(fd), O_WRONLY)), lossless_(lossless), owner_(owner) {
+ClientOutput::ClientOutput(Loop& loop, UniqueFd fd, bool lossless, bool ends_socket, Owner& owner)
+    : fd_(adopt_passed_fd(std::move(fd), O_WRONLY)),
+      lossless_(lossless),
+      ends_socket_(ends_socket),
+      owner_(owner) {
     // Without events it still tells when the reader goes away.
     watch_.set<&ClientOutput::ready>(loop, fd_.fd.get(), 0, this);
 }
@@ -97,6 +100,8 @@ void ClientOutput::ready(uint32_t events) {
 void ClientOutput::give_up(State state) noexcept {
     state_ = state;
     watch_.reset();
+    // The client may be waiting for the end while stdin's source, or the daemon, holds the same socket.
+    if (state == State::delivered && ends_socket_ && fd_.is_socket) ::shutdown(fd_.fd.get(), SHUT_WR);
     fd_.fd.reset();
     if (state != State::slow) {
         std::string().swap(backlog_);

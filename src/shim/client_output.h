@@ -44,7 +44,8 @@ class ClientOutput {
         ~Owner() = default;
     };
 
-    ClientOutput(Loop& loop, UniqueFd fd, bool lossless, Owner& owner);
+    /// `ends_socket`: a socket's other end is told when all has been delivered, whoever else holds the socket.
+    ClientOutput(Loop& loop, UniqueFd fd, bool lossless, bool ends_socket, Owner& owner);
 
     /// `header` (may be empty) and `data` one after the other. Calls nobody; look at state() afterwards.
     void write(std::string_view header, std::string_view data);
@@ -66,6 +67,7 @@ class ClientOutput {
 
     PassedFd fd_;
     bool lossless_;
+    bool ends_socket_;
     bool finished_ = false;
     State state_ = State::open;
     Owner& owner_;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -19,6 +20,9 @@
 
 #include "base/strings.h"
 #include "base/unique_fd.h"
+#include "shim/log_local.h"
+#include "shim/log_order.h"
+#include "shim/log_record.h"
 #include "sys/file.h"
 
 namespace berth::shim {
@@ -33,21 +37,37 @@ constexpr int kFolder = 2;
 constexpr int kIoPriorityOfProcess = 1;
 constexpr int kIoPriorityIdle = 3 << 13;
 
+std::string_view json_time(std::string_view tail) {
+    constexpr std::string_view kKey = R"("time":")";
+    size_t from = tail.rfind(kKey);
+    if (from == std::string_view::npos) return {};
+    tail.remove_prefix(from + kKey.size());
+    return tail.substr(0, tail.find('"'));
+}
+
+std::string_view local_time(std::string_view tail, RecordTime& clock) {
+    tail.remove_suffix(1);
+    LocalHead head;
+    if (!decode_local_head(tail.substr(tail.rfind('\n') + 1), head)) return {};
+    return clock.format(head.time_ns);
+}
+
 /// Docker's own mark in the gzip header, by which its reader skips whole files: {"lastTime":"…"}, taken from
-/// the last record. Returns its length, 0 if there is no time.
+/// the last record. Returns its length, 0 if there is no time, or the file isn't in the order of time.
 size_t read_last_time(char* extra, size_t room) {
-    char block[512];
+    static char block[2 * kMaxRecordText];
+    if (::fgetxattr(kInput, kLogStepsAttribute, nullptr, 0) > 0) return 0;
+    char first = 0;
+    if (::pread(kInput, &first, 1, 0) != 1) return 0;
     off_t end = ::lseek(kInput, 0, SEEK_END);
     off_t start = end > static_cast<off_t>(sizeof block) ? end - static_cast<off_t>(sizeof block) : 0;
     ssize_t got = ::pread(kInput, block, sizeof block, start);
     ::lseek(kInput, 0, SEEK_SET);
     if (got <= 0) return 0;
     std::string_view tail(block, static_cast<size_t>(got));
-    constexpr std::string_view kKey = R"("time":")";
-    size_t from = tail.rfind(kKey);
-    if (from == std::string_view::npos) return 0;
-    tail.remove_prefix(from + kKey.size());
-    std::string_view time = tail.substr(0, tail.find('"'));
+    RecordTime clock;
+    std::string_view time = first == '{' ? json_time(tail) : local_time(tail, clock);
+    if (time.empty()) return 0;
     int length =
         std::snprintf(extra, room, R"({"lastTime":"%.*s"})", static_cast<int>(time.size()), time.data());
     return length > 0 && static_cast<size_t>(length) < room ? static_cast<size_t>(length) : 0;

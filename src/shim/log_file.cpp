@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "shim/log_order.h"
 #include "sys/file.h"
 
 namespace berth::shim {
@@ -61,6 +63,8 @@ bool LogFile::adopt(UniqueFd file) noexcept {
     struct stat status{};
     if (::fstat(file.get(), &status) < 0) return false;
     file_ = std::move(file);
+    last_write_ns_ = status.st_size == 0 ? 0 : status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec;
+    no_steps_ = false;
     size_ = static_cast<uint64_t>(status.st_size);
     rotate_at_ = max_size_;
     torn_ = !cut_half_record();
@@ -113,6 +117,20 @@ uint64_t LogFile::write(std::string_view records) noexcept {
         std::count(records.begin() + static_cast<ptrdiff_t>(whole), records.end(), '\n'));
 }
 
+bool LogFile::note_step() noexcept {
+    if (size_ == 0) return true;
+    if (no_steps_) return false;
+    uint64_t steps[kMaxLogSteps];
+    ssize_t got = ::fgetxattr(file_.get(), kLogStepsAttribute, steps, sizeof steps);
+    size_t count = got > 0 ? static_cast<size_t>(got) / sizeof steps[0] : 0;
+    if (count < kMaxLogSteps) {
+        steps[count++] = size_;
+        if (::fsetxattr(file_.get(), kLogStepsAttribute, steps, count * sizeof steps[0], 0) == 0) return true;
+    }
+    no_steps_ = true;
+    return false;
+}
+
 void LogFile::check_name() noexcept {
     struct stat named{}, open{};
     if (::fstat(file_.get(), &open) < 0) return;
@@ -161,6 +179,8 @@ void LogFile::rotate() noexcept {
             postpone_rotation();
             return;
         }
+        ::fremovexattr(file_.get(), kLogStepsAttribute);
+        no_steps_ = false;
         size_ = 0;
         rotate_at_ = max_size_;
         return;

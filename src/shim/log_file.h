@@ -30,6 +30,12 @@ class LogFile {
     /// Whether the next record belongs into a new file, when `pending` bytes are still to be written to this
     /// one.
     bool full(size_t pending) const noexcept { return rotate_at_ != 0 && size_ + pending >= rotate_at_; }
+    /// The record that is written next is older than the one before it: notes that in the file (log_order.h).
+    /// False: it can't be noted.
+    bool note_step() noexcept;
+    /// When the file that the constructor found was written last; 0: it was empty.
+    int64_t last_write_ns() const noexcept { return last_write_ns_; }
+
     /// Where a step fails the present file stays in use and grows for a while before the next attempt.
     void rotate() noexcept;
 
@@ -58,7 +64,9 @@ class LogFile {
     uint64_t size_ = 0;
     uint64_t rotate_at_ = 0;
     int last_error_ = 0;
-    bool torn_ = false;  ///< half a record is at the end and could not be cut off yet
+    int64_t last_write_ns_ = 0;
+    bool no_steps_ = false;  ///< steps can't be noted in this file (any more)
+    bool torn_ = false;      ///< half a record is at the end and could not be cut off yet
     LogCompressor compressor_;
 };
 

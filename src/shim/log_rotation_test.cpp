@@ -65,6 +65,9 @@ class LogRotationTest : public testing::Test {
     std::vector<int> numbers() const {
         std::vector<int> result;
         std::string text = all();
+        // A write that a SIGKILL cuts short at a page's border leaves half a record, which the next writer
+        // cuts off.
+        text.resize(text.rfind('\n') + 1);
         for (size_t at = 0; (at = text.find(R"({"log":")", at)) != std::string::npos; ++at)
             result.push_back(std::atoi(text.c_str() + at + 8));
         return result;

@@ -16,6 +16,7 @@ enum class Stream : uint8_t { out, err };
 enum class LogFormat {
     none,       ///< nothing is kept
     json_file,  ///< Docker's json-file, see log_record.h
+    local,      ///< compact, see log_local.h
 };
 
 struct LogOptions {

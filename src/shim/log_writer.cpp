@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "shim/log_order.h"
 
 namespace berth::shim {
 
@@ -32,7 +33,9 @@ void LogBatch::release() noexcept {
     used_ = 0;
 }
 
-LogWriter::LogWriter(const LogOptions& options) : file_(options), batch_(kBatchSize + options.attrs.size()) {
+LogWriter::LogWriter(const LogOptions& options)
+    : local_(options.format == LogFormat::local), file_(options), batch_(kBatchSize + options.attrs.size()) {
+    if (file_.last_write_ns() != 0) newest_ns_ = file_.last_write_ns() + kLogOrderSlackNs;
     suffix_.reserve(128 + options.attrs.size());
     if (!options.attrs.empty()) attrs_ = R"(,"attrs":)" + options.attrs;
 }
@@ -80,14 +83,45 @@ void LogWriter::take(Stream stream, std::string_view chunk, int64_t time_ns) {
 
 void LogWriter::add_record(Stream stream, std::string_view text, bool end, int64_t time_ns) noexcept {
     Line& line = lines_[static_cast<size_t>(stream)];
-    if (!line.split) line.first_ns = time_ns;
+    // What comes late of a line is not far behind what others wrote meanwhile.
+    if (!line.split || time_ns - line.first_ns > kLogOrderSlackNs) line.first_ns = time_ns;
     line.split = !end;
-    make_suffix(stream, line.first_ns);
-    if (!batch_.has_room(max_encoded_size(text.size()) + kPrefix.size() + 2 + suffix_.size())) write_batch();
+    if (local_)
+        add_local({stream, end, in_order(line.first_ns)}, text);
+    else
+        add_json(stream, text, end, in_order(line.first_ns));
+}
+
+/// The time that a record gets. Where the clock was set back a stretch of the file begins.
+int64_t LogWriter::in_order(int64_t time_ns) noexcept {
+    if (time_ns < newest_ns_ - kLogOrderSlackNs) {
+        write_batch();
+        if (!file_.note_step()) return newest_ns_;
+        newest_ns_ = time_ns;
+    }
+    newest_ns_ = std::max(newest_ns_, time_ns);
+    return time_ns;
+}
+
+void LogWriter::make_room(size_t bytes) noexcept {
+    if (!batch_.has_room(bytes)) write_batch();
     if (file_.full(batch_.view().size())) {
         write_batch();
         file_.rotate();
     }
+}
+
+void LogWriter::add_local(const LocalHead& head, std::string_view text) noexcept {
+    make_room(kLocalHeadSize + text.size() + 1);
+    char* out = encode_local_head(batch_.end(), head);
+    out = std::copy(text.begin(), text.end(), out);
+    *out++ = '\n';
+    batch_.end_at(out);
+}
+
+void LogWriter::add_json(Stream stream, std::string_view text, bool end, int64_t time_ns) noexcept {
+    make_suffix(stream, time_ns);
+    make_room(max_encoded_size(text.size()) + kPrefix.size() + 2 + suffix_.size());
     char* out = batch_.end();
     out = std::copy(kPrefix.begin(), kPrefix.end(), out);
     out = encode_json_text(out, text);
@@ -151,7 +185,8 @@ void LogWriter::idle() noexcept {
 std::unique_ptr<LogSink> open_log(const LogOptions& options) {
     switch (options.format) {
         case LogFormat::none: return std::make_unique<NullSink>();
-        case LogFormat::json_file: return std::make_unique<LogWriter>(options);
+        case LogFormat::json_file:
+        case LogFormat::local: return std::make_unique<LogWriter>(options);
     }
     throw Error(ErrorKind::internal, "unknown log format");
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "shim/log_file.h"
+#include "shim/log_local.h"
 #include "shim/log_record.h"
 #include "shim/log_sink.h"
 
@@ -36,9 +37,9 @@ class LogBatch {
     char* data_ = nullptr;
 };
 
-/// The json-file log: cuts the streams into lines, lines into records (log_record.h), and hands them to the
-/// files (log_file.h) in one write for each chunk. Holds at most 16 KiB of an unfinished line for each
-/// stream.
+/// The json-file log and the local one: cuts the streams into lines, lines into records (log_record.h,
+/// log_local.h), and hands them to the files (log_file.h) in one write for each chunk. Holds at most 16 KiB
+/// of an unfinished line for each stream.
 ///
 /// On a full disk (or any other error of the file) records are dropped and counted; for 100 ms no further
 /// attempt is made, so that a busy container doesn't pay for failing writes.
@@ -68,10 +69,15 @@ class LogWriter final : public LogSink {
     void take(Stream stream, std::string_view chunk, int64_t time_ns);
     /// `end`: the line is complete and gets its newline.
     void add_record(Stream stream, std::string_view text, bool end, int64_t time_ns) noexcept;
+    void add_json(Stream stream, std::string_view text, bool end, int64_t time_ns) noexcept;
+    void add_local(const LocalHead& head, std::string_view text) noexcept;
+    void make_room(size_t bytes) noexcept;
+    int64_t in_order(int64_t time_ns) noexcept;
     void make_suffix(Stream stream, int64_t time_ns) noexcept;
     void write_batch() noexcept;
     void lose(uint64_t records, int error) noexcept;
 
+    bool local_;
     LogFile file_;
     LogBatch batch_;
     std::array<Line, 2> lines_;
@@ -80,6 +86,7 @@ class LogWriter final : public LogSink {
     std::string suffix_;  ///< all that follows the text in a record
     int64_t suffix_ns_ = -1;
     Stream suffix_stream_ = Stream::out;
+    int64_t newest_ns_ = 0;        ///< no record of the file's present stretch is newer (log_order.h)
     int64_t now_ns_ = 0;           ///< of the present append
     int64_t checked_second_ = -1;  ///< when the file's name was looked at last
     int64_t failed_ns_ = -1;       ///< when a write failed last; -1: the last one did not

@@ -72,6 +72,7 @@ AttachRequest take_streams(Call& call) {
     if (member(call, "framed", false)) {
         request.framing = Framing::docker;
         if (out || err) request.out = take_fd(call);
+        request.skip = {!out, !err};
     } else {
         if (out) request.out = take_fd(call);
         if (err) request.err = take_fd(call);

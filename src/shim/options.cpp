@@ -8,7 +8,7 @@ ShimOptions decode_options(std::string_view json_text) {
         auto options = json::decode_text<ShimOptions>(json_text);
         if (options.id.empty()) throw Error(ErrorKind::invalid_argument, "id: missing");
         const LogSettings& log = options.log;
-        if (log.driver != "json-file" && log.driver != "none")
+        if (log.driver != "json-file" && log.driver != "local" && log.driver != "none")
             throw make_error(ErrorKind::invalid_argument, "log.driver: unknown value \"{}\"", log.driver);
         if (log.max_file == 0) throw Error(ErrorKind::invalid_argument, "log.max_file: must be at least 1");
         if (!log.attrs.is_null() && !log.attrs.is_object())
@@ -23,7 +23,9 @@ std::string encode_options(const ShimOptions& options) {
 
 LogOptions log_options(const LogSettings& settings, int directory) {
     LogOptions options;
-    options.format = settings.driver == "none" ? LogFormat::none : LogFormat::json_file;
+    options.format = settings.driver == "none"    ? LogFormat::none
+                     : settings.driver == "local" ? LogFormat::local
+                                                  : LogFormat::json_file;
     options.path = settings.path;
     options.directory = directory;
     options.max_size = settings.max_size;

@@ -17,12 +17,12 @@
 namespace berth::shim {
 
 struct LogSettings {
-    std::string driver = "json-file";  ///< or "none"
+    std::string driver = "json-file";  ///< or "local", "none"
     std::string path = "log.json";     ///< relative: in the container's directory
     uint64_t max_size = 0;             ///< bytes, 0: no limit
     uint32_t max_file = 1;
     bool compress = false;
-    json::Value attrs;  ///< an object that is in each record, or null
+    json::Value attrs;  ///< an object that is in each record of json-file, or null
 };
 BOOST_DESCRIBE_STRUCT(LogSettings, (), (driver, path, max_size, max_file, compress, attrs))
 

@@ -23,6 +23,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kQuiet = 100ms;
 constexpr auto kLongestDrain = 10s;
+/// How long a process may take to end after it has closed its outputs before clients are told their end.
+constexpr auto kLongestExit = 1s;
 
 void set_nonblocking(int fd) {
     int flags = sys::check(fcntl(fd, F_GETFL), "fcntl");
@@ -122,11 +124,21 @@ void Stdio::end(Output& output) {
     output.watch.reset();
     output.fd.reset();
     listener_.output_ended(output.stream);
-    for (auto& attachment : attachments_) {
-        attachment->finish(output.stream);
-        // The pty is both streams.
-        if (console_ || !outputs_[output.stream == Stream::out ? 1 : 0].fd) attachment->finish_all();
+    // The pty is both streams.
+    bool last = console_ || !outputs_[output.stream == Stream::out ? 1 : 0].fd;
+    if (last && !draining_) {
+        // Clients ask for the exit code as soon as they have read the end: most often the process's is a moment away.
+        last_end_.arm<&Stdio::finish_clients>(loop_, kLongestExit, this);
+        return;
     }
+    if (last) return finish_clients();
+    for (auto& attachment : attachments_) attachment->finish(output.stream);
+    sweep();
+}
+
+void Stdio::finish_clients() {
+    last_end_.cancel();
+    for (auto& attachment : attachments_) attachment->finish_all();
     sweep();
 }
 
@@ -145,8 +157,7 @@ void Stdio::end_of_drain() {
     for (Output& output : outputs_) {
         if (output.fd) end(output);
     }
-    for (auto& attachment : attachments_) attachment->finish_all();
-    sweep();
+    finish_clients();
     listener_.drained();
 }
 

@@ -33,7 +33,8 @@ enum class Framing {
 /// What a client asks for; empty descriptors are streams that it doesn't want. Descriptors are taken over.
 struct AttachRequest {
     UniqueFd source{};  ///< read for stdin
-    UniqueFd out{};     ///< with a framing but raw: both streams
+    UniqueFd out{};     ///< with a framing but raw: both streams,
+    std::array<bool, 2> skip{};  ///< but not these
     UniqueFd err{};
     Framing framing = Framing::raw;
     bool lossless = false;
@@ -111,6 +112,7 @@ class Stdio {
     void read(Output& output);
     void deliver(Stream stream, std::string_view chunk);
     void end(Output& output);
+    void finish_clients();
     void end_of_drain();
     void sweep();
     void update_pause();
@@ -132,6 +134,7 @@ class Stdio {
     bool draining_ = false;
     Timer quiet_;
     Timer longest_;
+    Timer last_end_;
 
     UniqueFd stdin_;
     Watch stdin_watch_;

@@ -129,8 +129,39 @@ TEST_F(StdioTest, framed_output_carries_the_stream_and_the_length) {
     EXPECT_EQ(available(ours.get()), "") << "the other stream may go on";
     ends.fds[2].reset();
     run_until([&] { return ended == 2; });
+    EXPECT_EQ(available(ours.get()), "") << "the process is about to end";
+    stdio->drain();
     EXPECT_EQ(available(ours.get()), "<end>");
     EXPECT_EQ(detaches, 1);
+}
+
+TEST_F(StdioTest, a_process_without_outputs_that_goes_on_holds_no_client) {
+    make();
+    std::array<int, 2> pair{};
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()), 0);
+    UniqueFd ours(pair[0]);
+    stdio->attach(1, {.out = UniqueFd(pair[1]), .skip = {false, true}, .framing = Framing::docker});
+    say(2, "not wanted");
+    run_until([&] { return logged[1] == "not wanted"; });
+    ends.fds[1].reset();
+    ends.fds[2].reset();
+    run_until([&] { return detaches == 1; });
+    EXPECT_EQ(available(ours.get()), "<end>");
+}
+
+TEST_F(StdioTest, what_stdin_did_not_take_is_no_error_for_the_client) {
+    make();
+    std::array<int, 2> pair{};
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()), 0);
+    UniqueFd ours(pair[0]), theirs(pair[1]);
+    ASSERT_EQ(send(ours.get(), "unread", 6, MSG_NOSIGNAL), 6);
+    stdio->attach(1, {.source = theirs.duplicate(), .out = std::move(theirs), .framing = Framing::docker});
+    ends.fds[0].reset();
+    ends.fds[1].reset();
+    ends.fds[2].reset();
+    stdio->drain();
+    run_until([&] { return detaches == 1; });
+    EXPECT_EQ(available(ours.get()), "<end>");
 }
 
 TEST_F(StdioTest, a_client_that_does_not_read_is_dropped_and_the_container_goes_on) {

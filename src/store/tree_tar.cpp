@@ -67,7 +67,7 @@ class TreeWriter {
         tar_.finish();
         return bytes_;
     }
-    void set_mount(int root) { mount_ = mount_of(root, ""); }
+    void set_mount(int root) { mount_ = mount_of(root); }
 
   private:
     struct Inode {
@@ -76,7 +76,7 @@ class TreeWriter {
         auto operator<=>(const Inode&) const = default;
     };
 
-    static uint64_t mount_of(int folder, const char* name);
+    static uint64_t mount_of(int fd);
     void write_entry(int folder, const std::string& name, const std::string& prefix, size_t depth);
     void write_marker(const std::string& path);
     bool write_link(const std::string& path, const struct stat& status, TarHeader& header);
@@ -94,10 +94,9 @@ class TreeWriter {
     std::map<Inode, std::string> links_;  ///< of files with several names: the first
 };
 
-uint64_t TreeWriter::mount_of(int folder, const char* name) {
+uint64_t TreeWriter::mount_of(int fd) {
     struct statx status{};
-    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name == '\0' ? AT_EMPTY_PATH : 0);
-    check(::statx(folder, name, flags, STATX_MNT_ID, &status), [&] { return fmt::format("stat {}", name); });
+    check(::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status), "statx");
     return status.stx_mnt_id;
 }
 
@@ -161,11 +160,12 @@ void TreeWriter::write_file(int fd, const std::string& path, TarHeader& header) 
 }
 
 void TreeWriter::write_entry(int folder, const std::string& name, const std::string& prefix, size_t depth) {
+    // What it is and what is read of it are told by one descriptor: a running container could put a device
+    // into the place of a file meanwhile.
+    std::optional<UniqueFd> entry = sys::try_open_at(folder, name, O_PATH | O_NOFOLLOW);
+    if (!entry) return;
     struct stat status{};
-    if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) {
-        if (errno == ENOENT) return;
-        throw errno_error(errno, "stat");
-    }
+    check(::fstat(entry->get(), &status), "stat");
     std::string path = prefix + name;
     if (S_ISSOCK(status.st_mode)) return;
     if (is_whiteout(status)) {
@@ -175,7 +175,7 @@ void TreeWriter::write_entry(int folder, const std::string& name, const std::str
     if (is_layer_ && name.starts_with(kWhiteoutPrefix))
         throw make_error(ErrorKind::invalid_argument,
                          "a layer can't hold this name, which means a deleted file");
-    bool is_elsewhere = !is_layer_ && mount_of(folder, name.c_str()) != mount_;
+    bool is_elsewhere = !is_layer_ && mount_of(entry->get()) != mount_;
     if (is_elsewhere && !S_ISDIR(status.st_mode)) return;
 
     TarHeader header = header_of(path, status);
@@ -191,16 +191,15 @@ void TreeWriter::write_entry(int folder, const std::string& name, const std::str
     }
     if (S_ISREG(status.st_mode)) {
         header.size = static_cast<uint64_t>(status.st_size);
-        UniqueFd fd = sys::open_at(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        UniqueFd fd = sys::open_file(fmt::format("/proc/self/fd/{}", entry->get()), O_RDONLY | O_NONBLOCK);
         take_xattrs(fd.get(), false, header);
         if (!write_link(path, status, header)) write_file(fd.get(), path, header);
         return;
     }
-    UniqueFd fd = sys::open_at(folder, name, O_PATH | O_NOFOLLOW);
-    take_xattrs(fd.get(), true, header);
+    take_xattrs(entry->get(), true, header);
     if (S_ISLNK(status.st_mode)) {
         std::array<char, PATH_MAX> target;
-        ssize_t size = check(::readlinkat(fd.get(), "", target.data(), target.size()), "read a symlink");
+        ssize_t size = check(::readlinkat(entry->get(), "", target.data(), target.size()), "read a symlink");
         header.link_target.assign(target.data(), static_cast<size_t>(size));
     }
     if (!write_link(path, status, header)) tar_.add(header);

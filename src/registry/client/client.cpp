@@ -82,12 +82,25 @@ async::Task<std::string> Client::login(std::string host, spec::Credentials crede
     co_return token;
 }
 
-async::Task<Client::Resolved> Client::resolve(spec::Reference reference, CredentialSource credentials) {
+async::Task<Client::Resolved> Client::resolve(spec::Reference reference, CredentialSource credentials,
+                                              bool with_config) {
+    constexpr size_t kMaxConfig = 8u << 20;
     if (!reference.digest()) reference = reference.with_default_tag();
     Repository repository(state_->transport, reference, Endpoints::Purpose::pull, std::move(credentials));
     co_await repository.open();
-    ManifestContent found = co_await resolve_manifest(repository, std::move(reference));
-    co_return Resolved{found.descriptor, std::move(found.content)};
+    ManifestContent found = co_await resolve_manifest(repository, reference);
+    Resolved result;
+    result.descriptor = found.descriptor;
+    result.content = std::move(found.content);
+    if (with_config && found.kind == spec::MediaKind::manifest) {
+        spec::Descriptor config = spec::parse_manifest(result.content).config;
+        try {
+            result.config = co_await repository.small_blob(std::move(config), kMaxConfig);
+        } catch (const ResponseError& error) {
+            throw pull_error(error, reference);
+        }
+    }
+    co_return result;
 }
 
 async::Task<std::vector<std::string>> Client::tags(spec::Reference name, CredentialSource credentials) {

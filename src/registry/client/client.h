@@ -89,8 +89,10 @@ class Client {
     struct Resolved {
         spec::Descriptor descriptor;
         std::string content;
+        std::string config;  ///< of an image's manifest, with `with_config`
     };
-    async::Task<Resolved> resolve(spec::Reference reference, CredentialSource credentials);
+    async::Task<Resolved> resolve(spec::Reference reference, CredentialSource credentials,
+                                  bool with_config = false);
     async::Task<std::vector<std::string>> tags(spec::Reference repository, CredentialSource credentials);
 
     struct State;  ///< for registry/client alone

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/containers/recover.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "engine/containers/bundle.h"
+#include "engine/containers/exit.h"
+#include "engine/containers/health.h"
+#include "engine/containers/log_plan.h"
+#include "engine/containers/remove.h"
+#include "engine/containers/start.h"
+#include "engine/logs/forwarding.h"
+#include "engine/state/state_db.h"
+#include "engine/volumes/prepare.h"
+#include "shim/client.h"
+#include "sys/file.h"
+
+namespace berth::engine {
+namespace {
+
+/// What is on disk, read in one go on the pool.
+struct Found {
+    struct Row {
+        ContainerRecord record;
+        ContainerState state;
+    };
+    std::vector<Row> rows;
+    std::set<std::string> snapshots, folders, bundles;
+    std::string boot_id;
+    bool is_same_boot = false;
+};
+
+bool is_id(std::string_view name) {
+    return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+std::set<std::string> ids_in(const std::string& folder) {
+    std::set<std::string> ids;
+    sys::make_dirs(folder, 0711);
+    UniqueFd directory = sys::open_file(folder, O_RDONLY | O_DIRECTORY);
+    for (std::string& name : sys::list_dir(directory.get()))
+        if (is_id(name)) ids.insert(std::move(name));
+    return ids;
+}
+
+void read_rows(Found& found, db::Database& database) {
+    db::Statement rows = database.prepare("SELECT id, record, state FROM containers");
+    while (rows.step()) {
+        try {
+            found.rows.push_back({decode_record(rows.text(1)), decode_state(rows.text(2))});
+        } catch (const std::exception& error) {
+            log::error("the record of container {} can't be read, it is left alone: {}", rows.text(0),
+                       error.what());
+            // Nothing of it is taken for remains.
+            found.rows.push_back({});
+            found.rows.back().record.id = rows.text(0);
+        }
+    }
+    db::Statement boot = database.prepare("SELECT value FROM meta WHERE key = 'boot_id'");
+    found.is_same_boot = boot.step() && boot.text(0) == found.boot_id;
+}
+
+Found read_all(const RosterPointer& roster) {
+    Found found;
+    found.boot_id = trim(sys::read_file("/proc/sys/kernel/random/boot_id"));
+    roster->services.database.read([&](db::Database& database) { read_rows(found, database); });
+    for (const store::SnapshotInfo& snapshot : roster->services.images.store().snapshots().list())
+        if (is_id(snapshot.name)) found.snapshots.insert(snapshot.name);
+    found.folders = ids_in(roster->config->data_root + "/containers");
+    found.bundles = ids_in(roster->config->exec_root + "/c");
+    if (!found.is_same_boot) sys::remove_tree_at(AT_FDCWD, roster->config->exec_root + "/runtime");
+    clean_mount_folder(roster->mounts_folder());
+    return found;
+}
+
+/// What a creation, or the end of a removal, left. Blocking.
+void remove_strays(const RosterPointer& roster, const Found& found) {
+    std::set<std::string> known;
+    for (const Found::Row& row : found.rows) known.insert(row.record.id);
+    store::Snapshots& snapshots = roster->services.images.store().snapshots();
+    auto attempt = [](const std::string& what, auto work) {
+        try {
+            work();
+        } catch (const Error& error) {
+            log::warning("{}: {}", what, error.what());
+        }
+    };
+    for (const std::string& id : found.snapshots)
+        if (!known.contains(id)) attempt("snapshot " + id, [&] { snapshots.remove(id); });
+    for (const std::string& id : found.folders)
+        if (!known.contains(id))
+            attempt(id, [&] { sys::remove_tree_at(AT_FDCWD, roster->directory_of(id)); });
+    for (const std::string& id : found.bundles) {
+        if (known.contains(id)) continue;
+        attempt(id, [&] {
+            if (found.is_same_boot) {
+                UniqueFd directory = sys::open_file(roster->bundle_of(id), O_RDONLY | O_DIRECTORY);
+                try {
+                    shim::Client::connect(directory.get()).shutdown();
+                } catch (const Error&) {
+                    shim::recover(directory.get());
+                }
+            }
+            remove_bundle(roster->bundle_of(id));
+        });
+    }
+}
+
+int64_t modified_ns(const std::string& path) {
+    struct stat status{};
+    if (stat(path.c_str(), &status) != 0) return now_ns();
+    return int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+/// A start that nobody had heard of: config.json was written just before it.
+void adopt_start(const ManagedContainer& container, ContainerState& state) {
+    if (state.status == ContainerStatus::running || state.status == ContainerStatus::paused) return;
+    state.started_ns = modified_ns(container.bundle() + "/config.json");
+    state.generation += 1;
+    state.exit_code = 0;
+    state.error.clear();
+    state.status = ContainerStatus::running;
+    if (has_healthcheck(container.record())) state.health.status = HealthStatus::starting;
+}
+
+void show_exit(ManagedContainer& container, const shim::ExitRecord& exit) {
+    ContainerState state = container.state();
+    state.status = ContainerStatus::exited;
+    state.pid = 0;
+    state.exit_code = exit.code;
+    state.oom_killed = exit.oom;
+    state.finished_ns = exit.time_ns != 0 ? exit.time_ns : now_ns();
+    if (!exit.error.empty()) state.error = exit.error;
+    container.last_exit.exit_code = exit.code;
+    container.set_state(state);
+}
+
+shim::ExitRecord lost_exit(std::string why) {
+    shim::ExitRecord exit;
+    exit.code = 255;
+    exit.time_ns = now_ns();
+    exit.started = true;
+    exit.error = std::move(why);
+    return exit;
+}
+
+/// Blocking.
+shim::ExitRecord read_dead(const std::string& bundle, bool is_same_boot) {
+    try {
+        UniqueFd directory = sys::open_file(bundle, O_RDONLY | O_DIRECTORY);
+        std::optional<shim::ExitRecord> exit = shim::read_exit(directory.get());
+        // Even with a record the shim may have died before it had cleaned up.
+        if (is_same_boot)
+            if (std::optional<shim::ExitRecord> found = shim::recover(directory.get()); !exit) exit = found;
+        if (exit) return *exit;
+    } catch (const Error& error) {
+        log::warning("{}: {}", bundle, error.what());
+    }
+    shim::ExitRecord none = lost_exit(is_same_boot ? "" : "the machine was restarted");
+    none.started = false;
+    return none;
+}
+
+/// The shim is gone.
+async::Task<void> recover_dead(RosterPointer roster, ContainerPointer container, bool is_same_boot) {
+    std::string bundle = container->bundle();
+    auto read = [bundle, is_same_boot] { return read_dead(bundle, is_same_boot); };
+    shim::ExitRecord exit = co_await async::run_blocking(std::move(read));
+    bool was_running = container->is_running();
+    bool is_news = exit.started && exit.time_ns != container->state().finished_ns;
+    if (was_running || is_news) {
+        ContainerState state = container->state();
+        adopt_start(*container, state);
+        container->set_state(state);
+        show_exit(*container, exit);
+        co_await roster->write_state(container->id(), container->state());
+    }
+    auto clean = [bundle] { remove_bundle(bundle); };
+    co_await async::run_blocking(std::move(clean));
+}
+
+async::Task<void> adopt(RosterPointer roster, ContainerPointer container, std::shared_ptr<Life> life,
+                        const json::Object& answer) {
+    ContainerState state = container->state();
+    int64_t generation = state.generation;
+    adopt_start(*container, state);
+    life->generation = state.generation;
+    auto text = [&](std::string_view key) {
+        const json::Value* value = answer.if_contains(key);
+        return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+    };
+    if (const json::Value* pid = answer.if_contains("pid")) state.pid = pid->to_number<int>();
+    bool is_paused = text("status") == "paused";
+    bool changes = generation != state.generation || is_paused != (state.status == ContainerStatus::paused) ||
+                   state.pid != container->state().pid;
+    state.status = is_paused ? ContainerStatus::paused : ContainerStatus::running;
+    container->set_state(state);
+    container->attach_life(life);
+    if (changes) co_await roster->write_state(container->id(), state);
+}
+
+/// The container waits for a start that never came, or the connection broke: nothing stays of it.
+async::Task<void> undo_start(ContainerPointer container, std::shared_ptr<Life> life) {
+    container->life = life;
+    life->exit_seen = true;
+    life->exit_recorded.set();
+    try {
+        co_await life->shim->remove(true);
+    } catch (const Error&) {
+        // It went by itself.
+    }
+    co_await life->released.wait();
+}
+
+async::Task<void> recover_living(RosterPointer roster, ContainerPointer container) {
+    auto life = std::make_shared<Life>(roster->services.control, container->state().generation);
+    json::Object answer;
+    bool is_gone = false;
+    try {
+        UniqueFd directory = sys::open_file(container->bundle(), O_RDONLY | O_DIRECTORY);
+        life->shim = shim::AsyncClient::connect(roster->services.control, directory.get());
+        answer = co_await life->shim->subscribe();
+    } catch (const Error& error) {
+        is_gone = true;
+    }
+    if (is_gone) {
+        life->shim = nullptr;
+        co_await recover_dead(roster, container, true);
+        co_return;
+    }
+    life->shim->set_listener(shim_listener(roster, container, life));
+    const json::Value* exit = answer.if_contains("exit");
+    const json::Value* status = answer.if_contains("status");
+    if (exit != nullptr && exit->is_object()) {
+        shim::ExitRecord record = json::decode<shim::ExitRecord>(*exit);
+        life->exit_seen = true;
+        container->life = life;
+        if (container->is_running() || (record.started && record.time_ns != container->state().finished_ns)) {
+            ContainerState state = container->state();
+            adopt_start(*container, state);
+            container->set_state(state);
+            show_exit(*container, record);
+            co_await roster->write_state(container->id(), container->state());
+        }
+        life->exit_recorded.set();
+    } else if (status != nullptr && status->is_string() && status->get_string() == "created") {
+        co_await undo_start(container, life);
+        if (container->is_running()) show_exit(*container, lost_exit("it was never started"));
+    } else {
+        co_await adopt(roster, container, life, answer);
+    }
+}
+
+async::Task<void> recover_one(RosterPointer roster, ContainerPointer container, bool has_bundle,
+                              bool has_snapshot, bool is_same_boot) {
+    if (has_bundle && is_same_boot) {
+        co_await recover_living(roster, container);
+    } else if (has_bundle) {
+        co_await recover_dead(roster, container, false);
+    } else if (container->is_running()) {
+        show_exit(*container, lost_exit(is_same_boot ? "nothing is left that tells how it ended"
+                                                     : "the machine was restarted"));
+        co_await roster->write_state(container->id(), container->state());
+    }
+    if (has_snapshot || container->is_running()) co_return;
+    if (std::shared_ptr<Life> life = container->life) co_await life->released.wait();
+    co_await finish_removal(roster, container, container->record().host_config.AutoRemove);
+}
+
+void enter(const RosterPointer& roster, Found& found) {
+    for (Found::Row& row : found.rows) {
+        if (row.record.name.empty()) continue;
+        if (row.state.status == ContainerStatus::restarting) row.state.status = ContainerStatus::exited;
+        if (!row.record.name.empty()) roster->containers.reserve_name(row.record.name, row.record.id);
+        roster->containers.add(roster->make(std::move(row.record), std::move(row.state)));
+    }
+}
+
+async::Task<void> recover_logged(RosterPointer roster, ContainerPointer container, bool has_bundle,
+                                 bool has_snapshot, bool is_same_boot) {
+    try {
+        co_await recover_one(roster, container, has_bundle, has_snapshot, is_same_boot);
+    } catch (...) {
+        log::error("recovering container {}: {}", container->id(), current_exception_message());
+    }
+}
+
+/// A log that was not sent to its end goes on, whether its container runs or not.
+void forward_log(Roster& roster, const ManagedContainer& container) {
+    try {
+        std::optional<Forwarder::Setup> setup = forwarding_setup(container.record(), container.directory());
+        if (!setup || container.state().started_ns == 0) return;
+        roster.services.forwarding.started(container.id(), std::move(*setup));
+        if (!container.is_running()) roster.services.forwarding.ended(container.id());
+    } catch (const Error& error) {
+        log::warning("the log of container {}: {}", container.id(), error.what());
+    }
+}
+
+}  // namespace
+
+async::Task<void> recover_containers(RosterPointer roster) {
+    auto read = [roster] { return read_all(roster); };
+    Found found = co_await async::run_blocking(std::move(read));
+    auto clean = [&roster, &found] { remove_strays(roster, found); };
+    co_await async::run_blocking(std::move(clean));
+    enter(roster, found);
+
+    std::vector<async::Task<void>> tasks;
+    for (const ContainerPointer& container : roster->containers.all())
+        tasks.push_back(recover_logged(roster, container, found.bundles.contains(container->id()),
+                                       found.snapshots.contains(container->id()), found.is_same_boot));
+    co_await async::all_of(std::move(tasks), 64);
+
+    for (const ContainerPointer& container : roster->containers.all())
+        roster->services.volumes.restore(container->id(), container->record().mounts,
+                                         container->is_running());
+    roster->services.volumes.finish_restore();
+    StateDb::Work note = [boot_id = found.boot_id](db::Database& database) {
+        database.run("INSERT OR REPLACE INTO meta(key, value) VALUES ('boot_id', ?)", boot_id);
+    };
+    co_await roster->services.database.write(std::move(note));
+    for (const ContainerPointer& container : roster->containers.all()) {
+        forward_log(*roster, *container);
+        if (container->is_running())
+            watch_health(roster, container);
+        else if (container->record().host_config.AutoRemove)
+            remove_soon(roster, container);
+    }
+}
+
+}  // namespace berth::engine

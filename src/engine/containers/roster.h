@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/containers/containers.h"
+#include "engine/containers/lookup.h"
+#include "engine/containers/managed.h"
+
+namespace berth::engine {
+
+/// All containers, and what operations on them share. Belongs to the control context. Operations that run in
+/// the background hold it, so it outlives the Containers that made it.
+struct Roster : std::enable_shared_from_this<Roster> {
+    explicit Roster(Containers::Dependencies dependencies);
+
+    /// Throws not_found "No such container: x", or for an ambiguous prefix, as Docker.
+    ContainerPointer get(std::string_view reference) const;
+    ContainerPointer make(ContainerRecord record, ContainerState state);
+
+    std::string directory_of(const std::string& id) const;
+    std::string bundle_of(const std::string& id) const;
+    std::string mounts_folder() const;  ///< where images are mounted for a moment
+    std::string shared_memory_of(const std::string& id) const;
+
+    /// Commits to StateDb. The container in memory is left alone.
+    async::Task<void> write_new(const ContainerRecord& record, const ContainerState& state);
+    async::Task<void> write_state(const std::string& id, const ContainerState& state);
+    async::Task<void> write_record(const ContainerRecord& record);
+    async::Task<void> erase(const std::string& id);
+    /// Commits `state`, then shows it.
+    async::Task<void> change_state(ContainerPointer container, ContainerState state);
+
+    void publish(const ManagedContainer& container, std::string action,
+                 std::map<std::string, std::string> more = {}) const;
+
+    Containers::Dependencies services;
+    /// As `services.config` is now: for jobs on the pool, which a reload must not touch.
+    std::shared_ptr<const DaemonConfig> config;
+    std::string shim_program;
+    ContainerIndex<ManagedContainer> containers;
+    bool is_shutting_down = false;  ///< no restarts any more
+};
+
+using RosterPointer = std::shared_ptr<Roster>;
+
+/// berth-shim: $BERTH_SHIM, else beside the program that runs.
+std::string find_shim_program();
+
+}  // namespace berth::engine

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/containers/start.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "engine/containers/exit.h"
+#include "engine/containers/health.h"
+#include "engine/containers/log_plan.h"
+#include "engine/containers/remove.h"
+#include "engine/logs/forwarding.h"
+#include "engine/oci/modes.h"
+#include "engine/oci/shared_memory.h"
+
+namespace berth::engine {
+namespace {
+
+void check_startable(const ManagedContainer& container) {
+    if (container.is_paused())
+        throw Error(ErrorKind::conflict, "cannot start a paused container, try unpause instead");
+    if (container.is_running()) throw Error(ErrorKind::not_modified, "container is already running");
+    if (container.is_removing || container.is_removed || container.state().status == ContainerStatus::dead ||
+        container.state().status == ContainerStatus::removing)
+        throw Error(ErrorKind::conflict, "container is marked for removal and cannot be started");
+}
+
+/// Who "container:x" is: it has to run.
+JoinedContainer join(Roster& roster, std::string_view mode, std::string_view what) {
+    std::string_view reference = joined_container(mode);
+    if (reference.empty()) return {};
+    ContainerPointer other;
+    try {
+        other = roster.get(reference);
+    } catch (const Error& error) {
+        throw make_error(ErrorKind::conflict, "cannot join {} namespace of container: {}", what,
+                         error.what());
+    }
+    if (other->state().status == ContainerStatus::restarting)
+        throw make_error(ErrorKind::conflict,
+                         "Container {} is restarting, wait until the container is running", other->id());
+    if (!other->is_running())
+        throw make_error(ErrorKind::conflict,
+                         "cannot join {} of a non running container: container {} is not running",
+                         what == "network" ? "network namespace" : what, other->id());
+    return {.pid = other->state().pid,
+            .id = other->id(),
+            .directory = other->directory(),
+            .hostname = other->record().config.Hostname,
+            .domainname = other->record().config.Domainname};
+}
+
+StartJob plan_job(const RosterPointer& roster, const ManagedContainer& container) {
+    const ContainerRecord& record = container.record();
+    StartJob job;
+    job.record = &record;
+    job.daemon = roster->config;
+    job.host = &roster->services.host;
+    job.store = &roster->services.images.store();
+    for (const MountPoint& mount : record.mounts)
+        if (mount.type == "volume")
+            job.volumes.emplace(mount.name, roster->services.volumes.inspect(mount.name));
+    job.network = join(*roster, record.host_config.NetworkMode, "network");
+    job.ipc = join(*roster, record.host_config.IpcMode, "IPC");
+    job.pid = join(*roster, record.host_config.PidMode, "PID");
+    job.shim_program = roster->shim_program;
+    job.directory = container.directory();
+    job.bundle = container.bundle();
+    job.mounts_folder = roster->mounts_folder();
+    job.shared_memory = roster->shared_memory_of(container.id());
+    if (job.ipc.pid != 0) job.joined_shared_memory = roster->shared_memory_of(job.ipc.id);
+    return job;
+}
+
+/// A shim of the life before may still deliver output to somebody who doesn't read.
+async::Task<void> end_last_life(ContainerPointer container) {
+    std::shared_ptr<Life> life = container->life;
+    if (!life) co_return;
+    try {
+        async::Task<void> released = life->released.wait();
+        co_await async::with_timeout(std::chrono::seconds(3), "the last run", std::move(released));
+        co_return;
+    } catch (const Error&) {
+        // It is told to go, below.
+    }
+    try {
+        co_await life->shim->shutdown();
+    } catch (const Error&) {
+        // It went meanwhile.
+    }
+    co_await life->released.wait();
+}
+
+/// After a failure: the container goes, then the shim, then the bundle.
+async::Task<void> undo(RosterPointer roster, ContainerPointer container, std::shared_ptr<Life> life) {
+    container->detach_shim();
+    life->exit_recorded.set();
+    try {
+        co_await life->shim->remove(true);
+    } catch (const Error&) {
+        // Gone already: a program that could not be executed ends it.
+    }
+    co_await life->released.wait();
+}
+
+/// From the created container to the running one.
+async::Task<void> run_program(RosterPointer roster, ContainerPointer container, std::shared_ptr<Life> life,
+                              ContainerState next) {
+    container->attach_life(life);
+    co_await life->shim->subscribe();
+    co_await container->bind_sessions();
+    std::exception_ptr failure;
+    try {
+        next.pid = co_await life->shim->start();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) std::rethrow_exception(runtime_failure(failure, container->record().path));
+    next.started_ns = now_ns();
+    next.status = ContainerStatus::running;
+    if (has_healthcheck(container->record())) next.health.status = HealthStatus::starting;
+    co_await roster->change_state(container, std::move(next));
+}
+
+/// As with dockerd a container doesn't start where its log can't be sent on.
+async::Task<void> check_forwarding(RosterPointer roster, ContainerPointer container) {
+    std::optional<Forwarder::Setup> setup = forwarding_setup(container->record(), container->directory());
+    if (!setup) co_return;
+    try {
+        co_await roster->services.forwarding.check(std::move(*setup));
+    } catch (Error& error) {
+        error.add_context("failed to initialize logging driver");
+        throw;
+    }
+}
+
+async::Task<void> create_and_run(RosterPointer roster, ContainerPointer container, ContainerState next) {
+    co_await check_forwarding(roster, container);
+    std::string id = container->id();
+    std::vector<MountPoint> mounts = container->record().mounts;
+    StartJob job = plan_job(roster, *container);
+    co_await roster->services.volumes.mounted(id, std::move(mounts));
+    auto life = std::make_shared<Life>(roster->services.control, next.generation);
+    std::exception_ptr failure;
+    try {
+        auto spawn = [&job] { return spawn_container(job); };
+        shim::Spawned spawned = co_await async::run_blocking(std::move(spawn));
+        life->shim_child = spawned.process.release();
+        life->shim = std::make_shared<shim::AsyncClient>(roster->services.control, spawned.client.release(),
+                                                         shim_listener(roster, container, life));
+        co_await run_program(roster, container, life, std::move(next));
+        co_return;
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (life->shim) co_await undo(roster, container, life);
+    co_await release_resources(roster, container);
+    std::rethrow_exception(failure);
+}
+
+/// The failure stays visible in the container's state.
+async::Task<void> record_failure(RosterPointer roster, ContainerPointer container,
+                                 std::exception_ptr failure) {
+    ContainerState state = container->state();
+    try {
+        std::rethrow_exception(failure);
+    } catch (const StartError& error) {
+        state.exit_code = error.exit_code();
+        state.error = error.what();
+    } catch (...) {
+        state.exit_code = 128;
+        state.error = current_exception_message();
+    }
+    state.pid = 0;
+    if (state.status == ContainerStatus::restarting) state.status = ContainerStatus::exited;
+    container->last_exit = {.exit_code = state.exit_code, .error = ""};
+    ++container->exits;
+    container->abandon_sessions();
+    co_await roster->change_state(container, std::move(state));
+}
+
+}  // namespace
+
+async::Task<void> start_container(RosterPointer roster, ContainerPointer container, StartCause cause) {
+    check_startable(*container);
+    if (container->cancel_restart) std::exchange(container->cancel_restart, {})();
+    co_await end_last_life(container);
+    ContainerState next = container->state();
+    next.generation += 1;
+    next.error.clear();
+    next.exit_code = 0;
+    next.oom_killed = false;
+    next.health = {};
+    if (cause == StartCause::user) {
+        next.stopped_by_user = false;
+        next.restart_count = 0;
+        container->backoff.reset();
+    }
+    std::exception_ptr failure;
+    try {
+        co_await create_and_run(roster, container, std::move(next));
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (!failure) {
+        if (auto setup = forwarding_setup(container->record(), container->directory()))
+            roster->services.forwarding.started(container->id(), std::move(*setup));
+        roster->publish(*container, "start");
+        watch_health(roster, container);
+        co_return;
+    }
+    co_await record_failure(roster, container, failure);
+    if (container->record().host_config.AutoRemove) remove_soon(roster, container);
+    std::rethrow_exception(failure);
+}
+
+async::Task<void> release_resources(RosterPointer roster, ContainerPointer container) {
+    try {
+        if (container->record().host_config.IpcMode == "shareable") {
+            std::string folder = roster->shared_memory_of(container->id());
+            auto unmount = [folder] { unmount_shared_memory(folder); };
+            co_await async::run_blocking(std::move(unmount));
+        }
+        std::string id = container->id();
+        co_await roster->services.volumes.unmounted(std::move(id));
+    } catch (...) {
+        log::warning("container {}: {}", container->id(), current_exception_message());
+    }
+}
+
+}  // namespace berth::engine

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/containers/user_root.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include "base/strings.h"
+#include "sys/file.h"
+
+namespace berth::engine {
+namespace {
+
+std::vector<std::string> layers_of(const store::MountPlan& plan) {
+    constexpr std::string_view kUpper = "upperdir=", kLower = "lowerdir=";
+    std::vector<std::string> layers;
+    for (std::string_view option : plan.options)
+        if (option.starts_with(kUpper)) layers.emplace_back(option.substr(kUpper.size()));
+    for (std::string_view option : plan.options)
+        if (option.starts_with(kLower))
+            for (std::string_view path : split(option.substr(kLower.size()), ':')) layers.emplace_back(path);
+    return layers;
+}
+
+enum class Here { absent, present, unclear };
+
+/// Whether the layer decides about the name in its etc. Anything but a plain file in a plain folder is for
+/// overlayfs to sort out (kernel: overlayfs.rst, "whiteouts and opaque directories").
+Here look(int layer, const char* name) {
+    struct stat status{};
+    if (fstatat(layer, "etc", &status, AT_SYMLINK_NOFOLLOW) != 0) return Here::absent;
+    if (!S_ISDIR(status.st_mode)) return Here::unclear;
+    UniqueFd etc = sys::open_at(layer, "etc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (fstatat(etc.get(), name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        return S_ISREG(status.st_mode) ? Here::present : Here::unclear;
+    for (const char* mark : {"trusted.overlay.opaque", "user.overlay.opaque"})
+        if (fgetxattr(etc.get(), mark, nullptr, 0) >= 0) return Here::unclear;
+    return Here::absent;
+}
+
+/// The layer that has both files, or the first where neither is anywhere. Nothing: unclear.
+std::optional<UniqueFd> find_layer(const store::MountPlan& plan) {
+    std::optional<UniqueFd> first;
+    for (const std::string& path : layers_of(plan)) {
+        UniqueFd layer = sys::open_file(path, O_PATH | O_DIRECTORY);
+        Here passwd = look(layer.get(), "passwd"), group = look(layer.get(), "group");
+        if (passwd == Here::present && group == Here::present) return layer;
+        if (passwd != Here::absent || group != Here::absent) return std::nullopt;
+        if (!first) first = std::move(layer);
+    }
+    return first;
+}
+
+/// The same tree, read-only: a mount with an upper folder leaves its marks there.
+store::MountPlan view_of(const store::MountPlan& plan) {
+    if (plan.type != "overlay") return plan;
+    store::MountPlan view{.type = plan.type, .source = plan.source, .options = {}};
+    view.options.push_back("lowerdir=" + join(layers_of(plan), ":"));
+    for (const std::string& option : plan.options)
+        if (!option.starts_with("lowerdir=") && !option.starts_with("upperdir=") &&
+            !option.starts_with("workdir=") && option != "volatile")
+            view.options.push_back(option);
+    return view;
+}
+
+}  // namespace
+
+UserRoot::UserRoot(const store::MountPlan& plan) {
+    if (plan.type == "overlay") layer_ = find_layer(plan);
+    if (!layer_) {
+        RootView::Assembly assembly;
+        assembly.root = view_of(plan);
+        view_ = RootView::assemble(assembly);
+    }
+}
+
+int UserRoot::fd() const {
+    return layer_ ? layer_->get() : view_->root();
+}
+
+}  // namespace berth::engine

@@ -17,8 +17,9 @@ namespace {
 constexpr int kUsageStatus = 1;      ///< wrong words
 constexpr int kBadFlagStatus = 125;  ///< docker's, for flags
 
-constexpr std::array<const Command*, 6> kChildren = {
-    &kImageCommand, &kLoginCommand, &kLogoutCommand, &kRegistryCommand, &kSystemCommand, &kVersionCommand,
+constexpr std::array<const Command*, 7> kChildren = {
+    &kDaemonCommand,   &kImageCommand,  &kLoginCommand,   &kLogoutCommand,
+    &kRegistryCommand, &kSystemCommand, &kVersionCommand,
 };
 
 constexpr std::array kFlags{
@@ -103,7 +104,10 @@ int dispatch(const std::vector<std::string>& words) {
     call.flags.add_table(kBerthCommand.flags);
     std::span<const std::string> rest = words;
     try {
-        while (!command->run) {
+        while (!command->run || (!rest.empty() && find_child(*command, rest.front()))) {
+            // What a command takes is not for those below it.
+            if (command->run) call.flags = Flags{};
+            if (command->run) call.flags.add_table(kBerthCommand.flags);
             rest = rest.subspan(parse_flags(call.flags, rest, false, call.args));
             if (call.flags.boolean("help") || (rest.empty() && !call.flags.boolean("version")))
                 return print_out(help(*command, call.path, call.flags)), 0;

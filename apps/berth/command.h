@@ -34,7 +34,9 @@ struct Command {
     size_t max_args = 0;
     /// The exit status. What it throws is printed to stderr and exits with 1.
     int (*run)(const Invocation& invocation) = nullptr;
-    std::span<const Command* const> children = {};   ///< of a group, which has no `run`
+    /// Of a group, which has no `run`; or of a command that has commands below it (`berth daemon stop`),
+    /// whose flags are its own alone.
+    std::span<const Command* const> children = {};
     std::span<const std::string_view> aliases = {};  ///< other names in the same group: "list" for "ls"
 };
 

@@ -6,8 +6,11 @@
 /// Every command, each defined in the file of its name.
 namespace berth::app {
 
-extern const Command kImageCommand, kLoadCommand, kLoginCommand, kLogoutCommand, kRegistryCommand,
-    kSystemCommand, kVersionCommand;
+extern const Command kDaemonCommand, kImageCommand, kLoadCommand, kLoginCommand, kLogoutCommand,
+    kRegistryCommand, kSystemCommand, kVersionCommand;
+
+// berth daemon …
+extern const Command kDaemonInstallCommand, kDaemonStopCommand;
 
 // berth image …
 extern const Command kCheckCommand, kCommitCommand, kDiffCommand, kExportCommand, kGcCommand, kHistoryCommand,

@@ -19,7 +19,7 @@ TESTS = Path(__file__).resolve().parent.parent
 REPOSITORY = TESTS.parent
 sys.path.insert(0, str(TESTS))
 
-from support import oci  # noqa: E402
+from support import daemon, images, oci  # noqa: E402
 
 BUILD = REPOSITORY / "build/tests"
 
@@ -102,6 +102,54 @@ def bundle(runtime) -> oci.Bundle:
     return runtime.bundle()
 
 
+# --- the engine ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def berth_program() -> Path:
+    if os.geteuid() != 0:
+        pytest.skip("the engine needs root")
+    path = images.berth_binary()
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"no berth at {path}: build it, or set BERTH", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def engine_daemon(berth_program):
+    """One daemon for all tests that need none of their own, with busybox:latest."""
+    made = daemon.Daemon(Path(tempfile.mkdtemp(prefix="berth-engine-")))
+    yield made
+    left = made.close()
+    assert not left, f"left behind: {left}"
+
+
+@pytest.fixture
+def engine(engine_daemon, request):
+    """The shared daemon; what a test made in it is removed after it."""
+    request.node.berth_daemons = [engine_daemon]
+    engine_daemon.log_mark = len(engine_daemon.log())
+    if engine_daemon.process is None:
+        engine_daemon.start()
+    yield engine_daemon
+    engine_daemon.remove_all()
+
+
+@pytest.fixture
+def make_daemon(berth_program, request):
+    """Makes daemons for one test: make_daemon("--flag", config={…})."""
+    request.node.berth_daemons = made = []
+
+    def make(*flags, **more) -> daemon.Daemon:
+        made.append(daemon.Daemon(Path(tempfile.mkdtemp(prefix="berth-engine-")), *flags, **more))
+        return made[-1]
+
+    yield make
+    left = [line for each in made for line in each.close()]
+    if left and not getattr(request.node, "berth_failed", False):
+        pytest.fail(f"the test left behind: {left}", pytrace=False)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
@@ -110,3 +158,6 @@ def pytest_runtest_makereport(item, call):
     runtime = getattr(item, "berth_runtime", None)
     if report.failed and runtime:
         report.sections += runtime.dump()
+    if report.failed:
+        for made in getattr(item, "berth_daemons", []):
+            report.sections.append(("log of the daemon", made.log()[made.log_mark:][-8000:]))

@@ -1,0 +1,590 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A `berth daemon` of a test's own: its roots, socket, cgroups; the docker CLI, python3-docker and plain HTTP on it.
+
+    with Daemon(work, "--debug") as daemon:
+        daemon.out("run", "--rm", "busybox", "true")
+
+Readiness is told by sd_notify, ends by pidfds: nothing waits for time. `close` removes everything, also what a
+failed test left: containers, shims, cgroups, mounts, folders.
+"""
+
+import atexit
+import functools
+import hashlib
+import http.client
+import io
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tarfile
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from support import engines, host, images, oci
+
+TIMEOUT = 60
+IMAGE = "busybox:latest"
+DOCKER = shutil.which("docker")
+
+
+# --- the image -----------------------------------------------------------------------------------------------------
+
+
+def docker_archive(path: Path, tag: str, entries: dict, config: dict) -> Path:
+    """An image of one layer as `docker save` writes it, which every engine loads."""
+    layer = images.tar_of(entries)
+    document = {
+        "created": "2024-01-01T00:00:00Z", "architecture": "amd64", "os": "linux", "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [images.digest_of(layer)]},
+        "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "COPY busybox /bin"}],
+    }
+    data = json.dumps(document).encode()
+    name = hashlib.sha256(data).hexdigest() + ".json"
+    manifest = [{"Config": name, "RepoTags": [tag], "Layers": ["layer/layer.tar"]}]
+    path.write_bytes(images.tar_of({name: data, "layer": None, "layer/layer.tar": layer,
+                                    "manifest.json": json.dumps(manifest).encode()}))
+    return path
+
+
+def busybox_archive(path: Path) -> Path:
+    """busybox:latest from Debian's busybox-static, with some users and a folder with files for volumes."""
+    program = shutil.which("busybox")
+    applets = subprocess.run([program, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    entries = [images.tar_entry("bin", None), images.tar_entry("bin/busybox", Path(program).read_bytes(), mode=0o755)]
+    entries += [images.tar_entry(f"bin/{name}", "busybox") for name in applets if name != "busybox"]
+    for folder in ("dev", "etc", "home", "home/user", "proc", "root", "sys", "usr", "usr/bin", "var", "var/data"):
+        entries.append(images.tar_entry(folder, None))
+    entries.append(images.tar_entry("tmp", None, mode=0o1777))
+    files = {
+        "etc/passwd": "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/false\n"
+                      "user:x:1000:1000:user:/home/user:/bin/sh\n",
+        "etc/group": "root:x:0:\ndaemon:x:1:\nuser:x:1000:\nextra:x:2000:user\n",
+        "var/data/file": "from the image\n",
+    }
+    entries += [images.tar_entry(name, text.encode()) for name, text in files.items()]
+    config = {"Cmd": ["sh"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
+    return docker_archive(path, IMAGE, entries, config)
+
+
+@functools.cache
+def shared_archive() -> Path:
+    """The archive, made once for a session."""
+    folder = tempfile.mkdtemp(prefix="berth-test-busybox-")
+    atexit.register(shutil.rmtree, folder)
+    return busybox_archive(Path(folder) / "busybox.tar")
+
+
+# --- plain HTTP ----------------------------------------------------------------------------------------------------
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float = TIMEOUT):
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Answer:
+    def __init__(self, status: int, headers, body: bytes):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def lines(self) -> list:
+        """A stream of JSON values."""
+        decoder, text, found = json.JSONDecoder(), self.body.decode().strip(), []
+        while text:
+            value, end = decoder.raw_decode(text)
+            found.append(value)
+            text = text[end:].lstrip()
+        return found
+
+    @property
+    def message(self) -> str:
+        return self.json["message"]
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:300]!r}>"
+
+
+def frames(data: bytes) -> list[tuple[int, bytes]]:
+    """Docker's multiplexed stream: (stream, bytes) of each whole frame."""
+    found = []
+    while len(data) >= 8:
+        size = int.from_bytes(data[4:8], "big")
+        found.append((data[0], data[8:8 + size]))
+        data = data[8 + size:]
+    assert not data, f"a torn frame: {data[:40]!r}"
+    return found
+
+
+class Hijacked:
+    """A connection that was upgraded: raw bytes both ways."""
+
+    def __init__(self, sock: socket.socket, head: str, rest: bytes):
+        self.sock, self.head, self.buffer = sock, head, rest
+
+    @property
+    def status(self) -> int:
+        return int(self.head.split()[1])
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def end_input(self) -> None:
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def read_until(self, wanted: bytes) -> bytes:
+        """All up to and with `wanted`."""
+        while wanted not in self.buffer:
+            data = self.sock.recv(65536)
+            assert data, f"ended before {wanted!r}: {self.buffer!r}"
+            self.buffer += data
+        end = self.buffer.index(wanted) + len(wanted)
+        found, self.buffer = self.buffer[:end], self.buffer[end:]
+        return found
+
+    def read_all(self) -> bytes:
+        while data := self.sock.recv(65536):
+            self.buffer += data
+        found, self.buffer = self.buffer, b""
+        return found
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+# --- the daemon ----------------------------------------------------------------------------------------------------
+
+
+class NotStarted(Exception):
+    """The daemon ended instead of getting ready; with its exit status and log."""
+
+    def __init__(self, status: int, log: str):
+        super().__init__(f"exit status {status}\n{log}")
+        self.status, self.log = status, log
+
+
+class Daemon:
+    """`flags` are added to those that make it independent of others; `config` is its daemon.json."""
+
+    def __init__(self, work: Path, *flags, config: dict | None = None, host_flags: list | None = None,
+                 load: bool = True, start: bool = True, environment: dict | None = None, prefix: list | None = None):
+        self.work = work
+        work.mkdir(parents=True, exist_ok=True)
+        self.data_root, self.exec_root = work / "data", work / "exec"
+        self.pidfile, self.config_file = work / "pid", work / "daemon.json"
+        # A unix address is at most 107 bytes long, and the folders of tests may be deep.
+        self.short = Path(tempfile.mkdtemp(prefix="berthd-", dir="/tmp"))
+        self.socket = str(self.short / "s")
+        self.host = f"unix://{self.socket}"
+        self.log_file = work / "daemon.log"
+        self.config = {} if config is None else config
+        self.flags, self.environment, self.prefix = [str(flag) for flag in flags], environment or {}, prefix or []
+        self.host_flags = ["-H", self.host] if host_flags is None else host_flags
+        self.process: subprocess.Popen | None = None
+        self.log_mark = 0
+        self._client = None
+        self._count = 0
+        self.write_config()
+        try:
+            if start:
+                self.start()
+                if load:
+                    self.load(shared_archive())
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        left = self.close()
+        assert not left, f"left behind: {left}"
+
+    # --- the process ---
+
+    def write_config(self) -> None:
+        self.config_file.write_text(json.dumps(self.config))
+
+    def command(self) -> list[str]:
+        words = [*self.prefix, images.berth_binary(), "daemon", "--config-file", self.config_file, "--data-root", self.data_root,
+                 "--exec-root", self.exec_root, "--pidfile", self.pidfile, *self.host_flags, *self.flags]
+        return [str(word) for word in words]
+
+    def start(self, wait: bool = True) -> "Daemon":
+        oci.become_subreaper()
+        notify_path = self.short / "notify"
+        notify_path.unlink(missing_ok=True)
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(str(notify_path))
+        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        environment.update(NOTIFY_SOCKET=str(notify_path), **self.environment)
+        with open(self.log_file, "ab") as log:
+            self.log_mark = log.tell()
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=environment, cwd=self.work)
+        self.pidfd = os.pidfd_open(self.process.pid)
+        if wait:
+            self.wait_for("READY=1")
+        return self
+
+    def wait_for(self, state: str, timeout: float = TIMEOUT) -> None:
+        """Until the daemon has told the service manager so; NotStarted where it ends."""
+        deadline = time.monotonic() + timeout
+        while True:
+            ready, _, _ = select.select([self.notify, self.pidfd], [], [], max(0, deadline - time.monotonic()))
+            if self.notify in ready:
+                if state in self.notify.recv(4096).decode().splitlines():
+                    return
+            elif self.pidfd in ready:
+                status = self.process.wait()
+                self._forget_process()
+                raise NotStarted(status, self.log()[self.log_mark:])
+            else:
+                raise TimeoutError(f"the daemon did not tell {state}\n{self.log()[-4000:]}")
+
+    def _forget_process(self) -> None:
+        self.process = None
+        os.close(self.pidfd)
+        self.notify.close()
+        if self._client:
+            self._client.close()
+            self._client = None
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def send_signal(self, number: int) -> None:
+        signal.pidfd_send_signal(self.pidfd, number)
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = TIMEOUT) -> int:
+        """Ends it; the exit status."""
+        self.send_signal(number)
+        status = self.process.wait(timeout)
+        self._forget_process()
+        return status
+
+    def kill(self) -> None:
+        self.stop(signal.SIGKILL)
+
+    def restart(self, number: int = signal.SIGTERM) -> None:
+        self.stop(number)
+        self.start()
+
+    def reload(self) -> None:
+        """SIGHUP, until the daemon is done with it."""
+        self.send_signal(signal.SIGHUP)
+        self.wait_for("READY=1")
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def load(self, archive: Path) -> None:
+        answer = self.post("/images/load?quiet=1", archive.read_bytes(), headers={"Content-Type": "application/x-tar"})
+        assert answer.status == 200 and b"Loaded image" in answer.body, answer
+
+    # --- clients ---
+
+    def client_environment(self, **more) -> dict:
+        return {**os.environ, "DOCKER_HOST": self.host, "DOCKER_CONFIG": str(self.work / "client"), **more}
+
+    def cli(self, *args, check: bool = True, input=None, timeout: float = TIMEOUT, env: dict | None = None):
+        """The docker CLI; a CompletedProcess with texts. Asserts exit status 0 unless `check` is False."""
+        if DOCKER is None:
+            pytest.skip("there is no docker CLI here")
+        argv = [DOCKER, *map(str, args)]
+        source = {"input": input.encode() if isinstance(input, str) else input} if input is not None else {
+            "stdin": subprocess.DEVNULL}
+        done = subprocess.run(argv, env=self.client_environment(**(env or {})), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=timeout, **source)
+        done.stdout, done.stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        assert not check or done.returncode == 0, \
+            f"docker {' '.join(argv[1:])}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def out(self, *args, **more) -> str:
+        """What it prints, without blanks around."""
+        return self.cli(*args, **more).stdout.strip()
+
+    def fails(self, *args, status: int = 1, **more) -> str:
+        """The error's text."""
+        done = self.cli(*args, check=False, **more)
+        assert done.returncode == status, \
+            f"docker {args}: exit status {done.returncode} instead of {status}\n{done.stdout}\n{done.stderr}"
+        return done.stderr.strip()
+
+    def popen(self, *args, **options) -> subprocess.Popen:
+        defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([DOCKER, *map(str, args)], env=self.client_environment(), **{**defaults, **options})
+
+    @property
+    def client(self):
+        """python3-docker's."""
+        docker = pytest.importorskip("docker")
+        if self._client is None:
+            self._client = docker.DockerClient(base_url=self.host, timeout=TIMEOUT)
+        return self._client
+
+    def request(self, method: str, target: str, body=None, headers: dict | None = None, timeout: float = TIMEOUT) -> Answer:
+        """One request on a connection of its own. `body`: JSON, or bytes as they are."""
+        connection = UnixConnection(self.socket, timeout)
+        try:
+            fields = dict(headers or {})
+            if body is not None and not isinstance(body, (bytes, io.IOBase)):
+                body = json.dumps(body).encode()
+                fields.setdefault("Content-Type", "application/json")
+            connection.request(method, target, body, fields)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def get(self, target: str, **more) -> Answer:
+        return self.request("GET", target, **more)
+
+    def post(self, target: str, body=None, **more) -> Answer:
+        return self.request("POST", target, body, **more)
+
+    def delete(self, target: str, **more) -> Answer:
+        return self.request("DELETE", target, **more)
+
+    def connect(self, timeout: float = TIMEOUT) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(timeout)
+        sock.connect(self.socket)
+        return sock
+
+    def raw(self, data: bytes, timeout: float = TIMEOUT) -> bytes:
+        """All that comes back for these bytes until the server closes."""
+        with self.connect(timeout) as sock:
+            sock.sendall(data)
+            found = b""
+            try:
+                while more := sock.recv(65536):
+                    found += more
+            except ConnectionResetError:
+                pass
+            return found
+
+    def hijack(self, target: str, body=None, upgrade: bool = True) -> Hijacked:
+        """POST that takes the connection over (attach, exec start)."""
+        payload = json.dumps(body).encode() if body is not None else b""
+        head = f"POST {target} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n"
+        if upgrade:
+            head += "Connection: Upgrade\r\nUpgrade: tcp\r\n"
+        sock = self.connect()
+        sock.sendall(head.encode() + b"\r\n" + payload)
+        data = b""
+        while b"\r\n\r\n" not in data:
+            more = sock.recv(65536)
+            assert more, f"ended in the head: {data!r}"
+            data += more
+        text, rest = data.split(b"\r\n\r\n", 1)
+        return Hijacked(sock, text.decode(), rest)
+
+    # --- containers ---
+
+    def new_name(self) -> str:
+        self._count += 1
+        return f"t{os.getpid()}-{self._count}"
+
+    def run(self, *args, flags=(), check: bool = True, **more):
+        """`docker run --rm --network none FLAGS busybox ARGS`."""
+        return self.cli("run", "--rm", "--network", "none", *flags, IMAGE, *args, check=check, **more)
+
+    def start_container(self, *args, flags=()) -> str:
+        """A detached container that sleeps unless `args` say else; its name."""
+        name = self.new_name()
+        words = args or ("sleep", "1000")
+        self.cli("run", "-d", "--name", name, "--network", "none", *flags, IMAGE, *words)
+        return name
+
+    def inspect(self, name: str) -> dict:
+        answer = self.get(f"/containers/{name}/json")
+        assert answer.status == 200, answer
+        return answer.json
+
+    def wait_until(self, name: str, condition, timeout: float = TIMEOUT) -> dict:
+        """Inspects at each event until `condition(inspect)`."""
+        with self.events() as events:
+            deadline = time.monotonic() + timeout
+            while not condition(found := self.inspect(name)):
+                assert events.wait(deadline - time.monotonic()), f"{name} stays {found['State']}"
+            return found
+
+    def events(self, query: str = "") -> "EventStream":
+        return EventStream(self, query)
+
+    def remove_all(self) -> None:
+        for container in self.get("/containers/json?all=1").json:
+            self.delete(f"/containers/{container['Id']}?force=1&v=1")
+        for volume in self.get("/volumes").json.get("Volumes") or []:
+            self.delete(f"/volumes/{volume['Name']}?force=1")
+
+    # --- the end ---
+
+    @property
+    def cgroup_tag(self) -> str:
+        return "berth-" + hashlib.sha256(str(self.exec_root).encode()).hexdigest()[:8]
+
+    def shims(self) -> list[int]:
+        """Processes (of ours) that have the exec root on their command line or as their folder."""
+        found, root = [], os.fsencode(self.exec_root)
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit() or int(entry) == os.getpid():
+                continue
+            try:
+                command = Path(f"/proc/{entry}/cmdline").read_bytes()
+                folder = os.fsencode(os.readlink(f"/proc/{entry}/cwd"))
+            except OSError:
+                continue
+            if b"shim" in command.split(b"\0")[0] and (root in command or folder.startswith(root)):
+                found.append(int(entry))
+        return found
+
+    def _remove_cgroups(self) -> list[str]:
+        """Ends what runs in them; those of containers that are left."""
+        left = []
+        for hierarchy in set(host.hierarchies().values()):
+            for folder, _, _ in os.walk(Path(hierarchy) / self.cgroup_tag, topdown=False):
+                members = Path(folder, "cgroup.procs").read_text().split()
+                for pid in members:
+                    engines.end_process(int(pid))
+                if re.fullmatch("[0-9a-f]{64}", Path(folder).name):  # a container's; parents may stay
+                    left.append(f"cgroup {folder}")
+                try:
+                    os.rmdir(folder)
+                except OSError as error:
+                    left.append(f"cgroup {folder}: {error}")
+        return left
+
+    def close(self) -> list[str]:
+        """Removes everything; what the daemon itself did not clean up."""
+        left = []
+        try:
+            if self.process and self.process.poll() is None:
+                try:
+                    self.remove_all()
+                except (OSError, AssertionError, ValueError, http.client.HTTPException) as error:
+                    left.append(f"removing containers: {error!r}")
+                try:
+                    status = self.stop()
+                    if status != 0:
+                        left.append(f"the daemon's exit status is {status}")
+                except subprocess.TimeoutExpired:
+                    left.append("the daemon did not end")
+                    self.kill()
+            elif self.process:
+                left.append(f"the daemon ended by itself: {self.process.returncode}")
+                self._forget_process()
+        finally:
+            for pid in self.shims():
+                left.append(f"process {pid}")
+                engines.end_process(pid)
+            left += self._remove_cgroups()
+            engines.reap_strays(self.work)
+            for line in Path("/proc/self/mounts").read_text().splitlines()[::-1]:
+                target = line.split()[1].replace("\\040", " ")
+                if target.startswith(f"{self.work}/"):
+                    left.append(f"mount {target}")
+                    subprocess.run(["umount", "-l", target], check=False)
+            shutil.rmtree(self.short, ignore_errors=True)
+            shutil.rmtree(self.work, ignore_errors=True)
+        return left
+
+
+class EventStream:
+    """GET /events, read as it comes."""
+
+    def __init__(self, daemon: Daemon, query: str = ""):
+        self.connection = UnixConnection(daemon.socket)
+        self.connection.request("GET", f"/events{query}")
+        self.sock = self.connection.sock  # http.client lets go of it where the server closes after this response
+        self.response = self.connection.getresponse()
+        assert self.response.status == 200, self.response.read()
+        self.lines: list[dict] = []
+
+    def next(self, timeout: float = TIMEOUT) -> dict:
+        self.sock.settimeout(timeout)
+        line = self.response.readline()
+        assert line, "the events ended"
+        self.lines.append(json.loads(line))
+        return self.lines[-1]
+
+    def wait(self, timeout: float) -> bool:
+        """One more event, if it comes in time."""
+        try:
+            self.next(max(timeout, 0.001))
+            return True
+        except TimeoutError:
+            return False
+
+    def until(self, action: str, timeout: float = TIMEOUT) -> dict:
+        """The next event whose Action starts so."""
+        deadline = time.monotonic() + timeout
+        while not (event := self.next(deadline - time.monotonic()))["Action"].startswith(action):
+            pass
+        return event
+
+    def close(self) -> None:
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def in_threads(works) -> list:
+    """Runs callables at the same time; their results, or the first exception."""
+    results, errors = [None] * len(works), []
+
+    def call(index, work):
+        try:
+            results[index] = work()
+        except BaseException as error:  # noqa: BLE001: told below
+            errors.append(error)
+
+    threads = [threading.Thread(target=call, args=pair) for pair in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results
+
+
+def untar(data: bytes) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return {member.name: member for member in tar.getmembers()}

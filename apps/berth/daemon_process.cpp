@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "sys/file.h"
+#include "sys/process.h"
 
 namespace berth::app {
 
@@ -109,7 +110,8 @@ std::optional<pid_t> PidFile::running(const std::string& path) {
     if (!text) return std::nullopt;
     std::optional<pid_t> pid = parse_number<pid_t>(trim(*text));
     if (!pid || *pid <= 0 || *pid == ::getpid()) return std::nullopt;
-    if (::kill(*pid, 0) != 0 && errno == ESRCH) return std::nullopt;
+    std::optional<sys::ProcessStat> stat = sys::process_stat(*pid);
+    if (!stat || stat->state == 'Z' || stat->state == 'X') return std::nullopt;
     // A pid that another program has by now.
     std::optional<std::string> name = sys::try_read_file(fmt::format("/proc/{}/comm", *pid));
     std::optional<std::string> own = sys::try_read_file("/proc/self/comm");

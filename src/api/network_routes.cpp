@@ -39,6 +39,12 @@ void add_containers(const Call& call, Network& network) {
     }
 }
 
+json::Value encode(const Call& call, const Network& network) {
+    json::Value value = spec::api::encode_network(network);
+    if (call.version < ApiVersion{1, 48}) value.as_object().erase("EnableIPv4");
+    return value;
+}
+
 bool is_wanted(const Network& network, const Filters& filters) {
     if (!filters.exact("driver", network.Driver) || !filters.exact("scope", network.Scope)) return false;
     if (!filters.pattern("name", network.Name) || !filters.prefix("id", network.Id)) return false;
@@ -55,7 +61,7 @@ async::Task<void> list_networks(Call& call) {
             throw make_error(ErrorKind::invalid_argument, "invalid filter: 'type'='{}'", type);
     json::Array list;
     for (const Network& network : all_networks(call))
-        if (is_wanted(network, filters)) list.push_back(spec::api::encode_network(network));
+        if (is_wanted(network, filters)) list.push_back(encode(call, network));
     json::Value value = std::move(list);
     co_await call.send_json(std::move(value));
 }
@@ -63,7 +69,7 @@ async::Task<void> list_networks(Call& call) {
 async::Task<void> inspect_network(Call& call) {
     Network network = get_network(call, call.param("id"));
     add_containers(call, network);
-    co_await call.send_json(spec::api::encode_network(network));
+    co_await call.send_json(encode(call, network));
 }
 
 async::Task<void> create_network(Call& call) {

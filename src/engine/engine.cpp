@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "engine/config/reload.h"
+#include "engine/containers/base_folder.h"
 #include "engine/containers/containers.h"
 #include "engine/images/images.h"
 #include "engine/logs/forwarding.h"
@@ -35,7 +36,10 @@ registry::ClientConfig registry_config(const DaemonConfig& config) {
 store::Store::Options store_options(const DaemonConfig& config) {
     // The driver's name on the wire is that of dockerd's.
     std::string driver = config.storage_driver == "overlay2" ? "overlay" : config.storage_driver;
-    return {.root = config.data_root, .driver = std::move(driver), .relaxed_snapshots = true};
+    return {.root = config.data_root,
+            .driver = std::move(driver),
+            .relaxed_snapshots = true,
+            .base_folder = make_base_folder(config.data_root)};
 }
 
 DaemonConfig with_folders(DaemonConfig config) {

@@ -156,11 +156,11 @@ void insert_image(db::Database& database, const NewImage& image, const Draft& dr
 
 }  // namespace
 
-Store::State::State(std::string folder, bool relaxed_snapshots)
+Store::State::State(std::string folder, const Options& options)
     : root(with_room(std::move(folder))),
       reserve(root),
       metadata(db::Database(root + "/state.db", db::Sync::full, migrations())),
-      snapshots(metadata, root, relaxed_snapshots),
+      snapshots(metadata, root, {.relaxed = options.relaxed_snapshots, .base = options.base_folder}),
       blobs(metadata, root, std::string(kReferencedBlobs), [this] {
           snapshots.recover();
           was_alone = true;
@@ -169,7 +169,7 @@ Store::State::State(std::string folder, bool relaxed_snapshots)
 Store::Store(const Options& options) {
     std::string root = real_root(options);
     state_ = with_context([&] { return "opening the store in " + root; },
-                          [&] { return std::make_unique<State>(root, options.relaxed_snapshots); });
+                          [&] { return std::make_unique<State>(root, options); });
     if (options.relaxed_snapshots) state_->metadata.take_over_checkpoints();
     state_->reserve.restore();
     if (!state_->was_alone) return;
@@ -211,6 +211,14 @@ void Store::tag(const Image& image, const spec::Reference& name) {
     state_->metadata.write([&](db::Database& database) {
         if (!load_image(database, image.id)) throw no_such_image(image.id.text());
         insert_name(database, name, image.id);
+    });
+}
+
+void Store::record_digest(const Image& image, const spec::Reference& name) {
+    if (!name.digest()) throw make_error(ErrorKind::invalid_argument, "{} has no digest", name.text());
+    state_->metadata.write([&](db::Database& database) {
+        if (!load_image(database, image.id)) throw no_such_image(image.id.text());
+        insert_name(database, name.with_digest(*name.digest()), image.id);
     });
 }
 

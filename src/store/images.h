@@ -121,6 +121,10 @@ class Store {
         /// Nobody waits for the disk where a snapshot is made or removed: a power cut may take it back until
         /// sync_metadata() was called, which is then its owner's duty.
         bool relaxed_snapshots = false;
+        /// Not empty: a folder (absolute; its content doesn't change) that lies under all layers of each
+        /// snapshot that is mounted: places of what a container gets from outside. No part of images, diffs
+        /// or changes.
+        std::string base_folder;
     };
     /// Where no other process has it open: recovers what a killed one left, and unpacks anew what a power cut
     /// may have damaged (see repair).
@@ -149,6 +153,8 @@ class Store {
     std::vector<Image> list(const ListFilters& filters) const;
     std::vector<HistoryEntry> history(const Image& image) const;
     void tag(const Image& image, const spec::Reference& name);
+    /// `name` has a digest: the image is known by it too, as after a push.
+    void record_digest(const Image& image, const spec::Reference& name);
     /// Docker's rules: by a name: untags; the last name: deletes; by an id with several repositories' names:
     /// conflict unless force. What nothing holds any more goes at once.
     std::vector<Removed> remove(std::string_view text, const RemoveOptions& options);

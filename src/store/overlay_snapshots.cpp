@@ -34,10 +34,10 @@ void copy_folder_metadata(int from, int to) {
 
 }  // namespace
 
-OverlaySnapshots::OverlaySnapshots(Metadata& metadata, std::string root, bool relaxed)
+OverlaySnapshots::OverlaySnapshots(Metadata& metadata, std::string root, OverlaySettings settings)
     : metadata_(metadata),
       root_(std::move(root)),
-      relaxed_(relaxed),
+      settings_(std::move(settings)),
       root_dir_(sys::open_file(root_, O_RDONLY | O_DIRECTORY)),
       layers_dir_(make_folder(root_ + "/l")),
       snapshots_dir_(make_folder(root_ + "/s")),
@@ -87,7 +87,7 @@ int64_t OverlaySnapshots::insert_snapshot(const SnapshotInfo& info, bool is_vola
             info.quota_bytes, is_volatile);
         return database.last_insert_id();
     };
-    return is_volatile || relaxed_ ? metadata_.write_relaxed(insert) : metadata_.write(insert);
+    return is_volatile || settings_.relaxed ? metadata_.write_relaxed(insert) : metadata_.write(insert);
 }
 
 void OverlaySnapshots::make_folders(int64_t id, const SnapshotInfo& info) {
@@ -155,7 +155,7 @@ void OverlaySnapshots::remove(const std::string& name) {
     auto mark = [&](db::Database& database) {
         database.run("UPDATE snapshots SET state = 'removing', name = NULL WHERE id = ?", snapshot.id);
     };
-    snapshot.is_volatile || relaxed_ ? metadata_.write_relaxed(mark) : metadata_.write(mark);
+    snapshot.is_volatile || settings_.relaxed ? metadata_.write_relaxed(mark) : metadata_.write(mark);
     finish_removal(Kind::snapshot, snapshot.id);
 }
 
@@ -174,6 +174,7 @@ MountPlan OverlaySnapshots::mount_plan(const std::string& name) const {
                            .upper = path + "/fs",
                            .work = path + "/work",
                            .is_volatile = snapshot.is_volatile};
+    if (!settings_.base.empty()) folders.lowers.push_back(settings_.base);
     if (folders.lowers.empty()) folders.lowers.push_back(root_ + "/l/" + kEmptyLayer);
     return overlay_plan(folders);
 }
@@ -203,6 +204,10 @@ uint64_t OverlaySnapshots::write_diff(const std::string& name, sys::ByteSink& to
 
 uint64_t OverlaySnapshots::snapshot_usage(const std::string& name) const {
     return disk_usage(snapshots_dir_.get(), folder_name(row(name).id));
+}
+
+uint64_t OverlaySnapshots::content_size(const std::string& name) const {
+    return store::content_size(snapshots_dir_.get(), folder_name(row(name).id) + "/fs");
 }
 
 }  // namespace berth::store

@@ -17,11 +17,16 @@ namespace berth::store {
 ///
 /// A row comes before its folder and goes after it. A `building` row whose lock is free was left by a process
 /// that died.
+/// See Store::Options.
+struct OverlaySettings {
+    bool relaxed = false;
+    std::string base;
+};
+
 class OverlaySnapshots : public Snapshots {
   public:
-    /// `root`: absolute, without symlinks. `metadata` has the schema's tables and outlives this. `relaxed`:
-    /// see Store::Options.
-    OverlaySnapshots(Metadata& metadata, std::string root, bool relaxed = false);
+    /// `root`: absolute, without symlinks. `metadata` has the schema's tables and outlives this.
+    OverlaySnapshots(Metadata& metadata, std::string root, OverlaySettings settings);
     ~OverlaySnapshots() override;
 
     std::optional<LayerInfo> find_layer(const Digest& chain_id) const override;
@@ -43,6 +48,7 @@ class OverlaySnapshots : public Snapshots {
     uint64_t write_diff(const std::string& name, sys::ByteSink& to,
                         const LayerTarOptions& options) const override;
     uint64_t snapshot_usage(const std::string& name) const override;
+    uint64_t content_size(const std::string& name) const override;
     uint64_t layer_usage(const Digest& chain_id) const override;
 
     uint64_t collect() override;
@@ -90,7 +96,7 @@ class OverlaySnapshots : public Snapshots {
 
     Metadata& metadata_;
     const std::string root_;
-    const bool relaxed_;
+    const OverlaySettings settings_;
     UniqueFd root_dir_, layers_dir_, snapshots_dir_, builds_dir_, leases_dir_;
 };
 

@@ -96,6 +96,8 @@ class Snapshots {
                                 const LayerTarOptions& options) const = 0;
     /// Bytes on disk, as du counts them.
     virtual uint64_t snapshot_usage(const std::string& name) const = 0;
+    /// Bytes that its own files hold, as `docker ps --size` counts them: a fresh one has none.
+    virtual uint64_t content_size(const std::string& name) const = 0;
     virtual uint64_t layer_usage(const Digest& chain_id) const = 0;
 
     /// Deletes layers that no image, snapshot, lease or child layer holds, and what dead processes left; the

@@ -13,7 +13,7 @@ namespace berth::store {
 
 /// What all of Store's files share. Snapshots come before blobs: whose constructor recovers both.
 struct Store::State {
-    State(std::string folder, bool relaxed_snapshots);
+    State(std::string folder, const Options& options);
 
     const std::string root;
     const Reserve reserve;

@@ -115,15 +115,10 @@ void remove_folder(int dir, const std::string& name) {
         throw errno_error(errno, "rmdir " + name);
 }
 
-}  // namespace
-
-UniqueFd make_folder(const std::string& path) {
-    sys::make_dirs(path, 0700);
-    return sys::open_file(path, O_RDONLY | O_DIRECTORY);
-}
-
-uint64_t disk_usage(int dir, const std::string& name) {
-    uint64_t blocks = 0;
+/// The sum of `measure` over <dir>/<name> and all below it, of an inode with several names once.
+template <typename Measure>
+uint64_t add_up(int dir, const std::string& name, Measure measure) {
+    uint64_t sum = 0;
     std::set<std::pair<dev_t, ino_t>> linked;
     auto count = [&](int at, const std::string& entry, struct stat& status) {
         if (::fstatat(at, entry.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -132,11 +127,11 @@ uint64_t disk_usage(int dir, const std::string& name) {
         }
         bool is_folder = S_ISDIR(status.st_mode);
         if (is_folder || status.st_nlink < 2 || linked.emplace(status.st_dev, status.st_ino).second)
-            blocks += static_cast<uint64_t>(status.st_blocks);
+            sum += static_cast<uint64_t>(measure(status));
         return is_folder;
     };
     struct stat status{};
-    if (!count(dir, name, status)) return blocks * 512;
+    if (!count(dir, name, status)) return sum;
     Walk walk(dir, name, Walk::Moved::left);
     while (!walk.done()) {
         if (std::optional<std::string> entry = walk.next()) {
@@ -145,7 +140,23 @@ uint64_t disk_usage(int dir, const std::string& name) {
             walk.leave();
         }
     }
-    return blocks * 512;
+    return sum;
+}
+
+}  // namespace
+
+UniqueFd make_folder(const std::string& path) {
+    sys::make_dirs(path, 0700);
+    return sys::open_file(path, O_RDONLY | O_DIRECTORY);
+}
+
+uint64_t disk_usage(int dir, const std::string& name) {
+    return 512 * add_up(dir, name, [](const struct stat& status) { return status.st_blocks; });
+}
+
+uint64_t content_size(int dir, const std::string& name) {
+    return add_up(dir, name,
+                  [](const struct stat& status) { return S_ISREG(status.st_mode) ? status.st_size : 0; });
 }
 
 void remove_tree(int dir, const std::string& name) {

@@ -17,6 +17,10 @@ UniqueFd make_folder(const std::string& path);
 /// several names once. 0 where it is absent. What is moved about meanwhile may be left out.
 uint64_t disk_usage(int dir, const std::string& name);
 
+/// What the files below <dir>/<name> hold: their sizes, an inode with several names once. 0 where it is
+/// absent.
+uint64_t content_size(int dir, const std::string& name);
+
 /// Removes <dir>/<name> and all below it; absent is fine.
 void remove_tree(int dir, const std::string& name);
 

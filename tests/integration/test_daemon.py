@@ -178,6 +178,7 @@ def test_second_signal_forces(make_daemon):
     made.send_signal(signal.SIGTERM)
     made.wait_for("STOPPING=1")
     assert made.stop(signal.SIGTERM) == 1
+    made.start()  # to clean up
 
 
 # --- listeners -----------------------------------------------------------------------------------------------------
@@ -278,6 +279,7 @@ sock = socket.socket(socket.AF_UNIX)
 sock.bind(path)
 sock.listen(100)
 os.dup2(sock.fileno(), 3)
+os.set_inheritable(3, True)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="api")
 os.execv(words[0], words)
 """

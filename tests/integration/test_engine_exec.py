@@ -82,7 +82,8 @@ def test_inspect(engine, box):
     assert engine.post(f"/exec/{identity}/start", {}).status == 200
     found = engine.get(f"/exec/{identity}/json").json
     assert (found["Running"], found["ExitCode"]) == (False, 5)
-    assert engine.post(f"/exec/{identity}/start", {}).status == 409
+    answer = engine.post(f"/exec/{identity}/start", {"Detach": True})
+    assert answer.status == 409 and "has already run" in answer.message
 
 
 def test_streams_are_framed(engine, box):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support import engines, oci, parity
+from support import engines, parity
 
 VERSION = "/v1.41"
 
@@ -59,17 +59,23 @@ class Both:
 
     def same(self, target, ignored=frozenset()):
         theirs, ours = self.must("GET", target)
+        for answer in (theirs, ours):
+            for container in answer if target.startswith("/containers/json") else [answer]:
+                if isinstance(container, dict) and isinstance(container.get("Mounts"), list):
+                    container["Mounts"].sort(key=lambda mount: mount["Destination"])
         found = parity.differences(theirs, ours, ignored)
         assert not found, f"{target}:\n" + "\n".join(found)
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory, engine_daemon):
+def both(tmp_path_factory, engine_daemon, root_maker):
     if not engines.available("dockerd", "docker", "runc"):
         pytest.skip("needs Debian's docker.io and runc")
     work = Path(tmp_path_factory.mktemp("parity"))
-    dockerd = engines.Docker(Path(shutil.which("runc")), work, oci.Root())
+    dockerd = engines.Docker(Path(shutil.which("runc")), work, root_maker)
     try:
+        if engine_daemon.process is None:
+            engine_daemon.start()
         engine_daemon.cli("import", str(work / "image.tar"), engines.IMAGE)
         made = Both(f"{work}/docker.sock", engine_daemon.socket)
         for name, config in CONTAINERS.items():
@@ -106,7 +112,9 @@ def test_list_of_containers(both, query):
                                     "/images/json", "/images/json?all=1", f"/images/{engines.IMAGE}/history",
                                     "/networks/none", "/networks/host", "/plugins"])
 def test_views(both, target):
-    both.same(target, {"networks", "memory_stats.stats", "blkio_stats", "Options", "Volumes[].Options"})
+    both.same(target, {"networks", "memory_stats.stats", "blkio_stats", "Options", "Volumes[].Options", "Containers",
+                       # Later dockerds write [] for null, and label anonymous volumes.
+                       "[].RepoDigests", "Volumes[].Labels"})
 
 
 def test_inspect_of_an_image(both):
@@ -114,16 +122,16 @@ def test_inspect_of_an_image(both):
 
 
 def test_version_and_info(both):
-    both.same("/version", {"Components[].Details"})
+    both.same("/version", {"Components[].Details", "BuildTime"})
     # What is told of the host's other software (storage, containerd, swarm's nodes) differs from engine to engine.
     both.same("/info", {"DriverStatus", "Runtimes", "Swarm", "Plugins", "RegistryConfig", "ContainerdCommit", "RuncCommit",
                         "InitCommit", "SecurityOptions", "Warnings", "DefaultAddressPools", "Labels", "GenericResources",
-                        "KernelMemory", "KernelMemoryTCP", "ClusterAdvertise", "ClusterStore"})
+                        "KernelMemory", "KernelMemoryTCP", "ClusterAdvertise", "ClusterStore", "CDISpecDirs"})
 
 
 def test_disk_usage(both):
     both.same("/system/df", {"BuildCache", "Containers[].NetworkSettings.Networks", "BuilderSize",
-                             "Volumes[].Options", "Containers"})
+                             "Volumes[].Options", "Volumes[].Labels", "Images[].RepoDigests", "Containers"})
 
 
 def test_exec(both):
@@ -139,16 +147,17 @@ def test_exec(both):
     ("DELETE", "/containers/plain", None),
     ("POST", "/containers/create", {}),
     ("POST", "/containers/create", {"Image": "absent:1"}),
-    ("POST", "/containers/create?name=plain", {"Image": engines.IMAGE}),
-    ("POST", "/containers/create?name=-bad", {"Image": engines.IMAGE}),
-    ("POST", "/containers/create", {"Image": engines.IMAGE, "HostConfig": {"Memory": 1}}),
-    ("POST", "/containers/create", {"Image": engines.IMAGE, "HostConfig": {"Binds": ["/a:b"]}}),
-    ("POST", "/containers/create", {"Image": engines.IMAGE, "HostConfig": {"Binds": ["/a:/b:xx"]}}),
-    ("POST", "/containers/create", {"Image": engines.IMAGE, "HostConfig": {"CapAdd": ["NONSENSE"]}}),
-    ("POST", "/containers/create", {"Image": engines.IMAGE, "HostConfig": {"NetworkMode": "container:absent"}}),
-    ("POST", "/containers/create", {"Image": engines.IMAGE, "HostConfig": {"RestartPolicy": {"Name": "sometimes"}}}),
-    ("POST", "/containers/create", {"Image": engines.IMAGE, "HostConfig": {"LogConfig": {"Type": "nonsense"}}}),
-    ("POST", "/containers/create", {"Image": engines.IMAGE, "StopSignal": "NONSENSE"}),
+    ("POST", "/containers/create?name=plain", {"Image": engines.IMAGE, "Cmd": ["true"]}),
+    ("POST", "/containers/create?name=-bad", {"Image": engines.IMAGE, "Cmd": ["true"]}),
+    ("POST", "/containers/create", {"Image": engines.IMAGE}),
+    ("POST", "/containers/create", {"Image": engines.IMAGE, "Cmd": ["true"], "HostConfig": {"Memory": 1}}),
+    ("POST", "/containers/create", {"Image": engines.IMAGE, "Cmd": ["true"], "HostConfig": {"Binds": ["/a:b"]}}),
+    ("POST", "/containers/create", {"Image": engines.IMAGE, "Cmd": ["true"], "HostConfig": {"Binds": ["/a:/b:xx"]}}),
+    ("POST", "/containers/create", {"Image": engines.IMAGE, "Cmd": ["true"], "HostConfig": {"CapAdd": ["NONSENSE"]}}),
+    ("POST", "/containers/create", {"Image": engines.IMAGE, "Cmd": ["true"], "HostConfig": {"NetworkMode": "container:absent"}}),
+    ("POST", "/containers/create", {"Image": engines.IMAGE, "Cmd": ["true"], "HostConfig": {"RestartPolicy": {"Name": "sometimes"}}}),
+    ("POST", "/containers/create", {"Image": engines.IMAGE, "Cmd": ["true"], "HostConfig": {"LogConfig": {"Type": "nonsense"}}}),
+    ("POST", "/containers/create", {"Image": engines.IMAGE, "Cmd": ["true"], "StopSignal": "NONSENSE"}),
     ("POST", "/containers/plain/start", None),
     ("POST", "/containers/plain/unpause", None),
     ("POST", "/containers/plain/rename?name=rich", None),
@@ -179,23 +188,38 @@ def test_exec(both):
 def test_refusals(both, method, target, body):
     """Statuses are the same, and so are the sentences, but for ids in them."""
     theirs, ours = both.ask(method, target, body)
-    assert theirs[0] == ours[0], f"{theirs} there, {ours} here"
-    if isinstance(theirs[1], dict):
-        assert set(theirs[1]) == set(ours[1])
-    if theirs[0] >= 400:
-        ids = {name: {parity.ask(path, "GET", f"/containers/{c}/json")[1].get("Id", "?") for c in CONTAINERS}
-               for name, path in both.sockets.items()}
-        texts = []
-        for name, answer in (("theirs", theirs), ("ours", ours)):
-            text = answer[1]["message"] if isinstance(answer[1], dict) else answer[1]
-            for container in ids[name]:
-                text = text.replace(container, "ID").replace(container[:12], "ID")
-            texts.append(text)
-        if texts[0] != texts[1]:
-            pytest.xfail(f"there: {texts[0]!r}, here: {texts[1]!r}") if newer_text(target, texts) else None
-        assert texts[0] == texts[1] or newer_text(target, texts)
+    status = NEWER_STATUS.get((method, target), theirs[0])
+    # Bad input was 500 in places; later dockerds say 400.
+    assert ours[0] == status or (theirs[0], ours[0]) == (500, 400), f"{theirs} there, {ours} here"
+    assert set(theirs[1]) == set(ours[1]) if isinstance(theirs[1], dict) else theirs[1] == ours[1]
+    if theirs[0] < 400:
+        return
+    texts = {}
+    for name, answer in (("theirs", theirs), ("ours", ours)):
+        texts[name] = without_ids(both.sockets[name], answer[1]["message"]).lower()
+    for old, new in NEWER_TEXTS.items():
+        texts["theirs"] = texts["theirs"].replace(old, new)
+    assert texts["theirs"] == texts["ours"]
 
 
-def newer_text(target, texts) -> bool:
-    """Sentences that newer dockers say in other words than Debian's 20.10."""
-    return False
+# Debian's dockerd is 20.10; later ones say it so.
+NEWER_STATUS = {
+    ("POST", "/containers/plain/unpause"): 409,
+    ("GET", "/containers/json?filters=nonsense"): 400,
+    ("POST", f"/images/{engines.IMAGE}/tag?repo=UPPER"): 400,
+}
+NEWER_TEXTS = {
+    "you cannot remove a running container id. stop the container before attempting removal or force remove":
+        'cannot remove container "/plain": container is running: stop the container before removing or force remove',
+    "no such image: absent: no such image": "no such image",
+    "invalid character 'o' in literal null (expecting 'u')": "invalid filter",
+    "repository name must be lowercase": "repository name (library/upper) must be lowercase",
+}
+
+
+def without_ids(socket: str, text: str) -> str:
+    for name in CONTAINERS:
+        container = parity.ask(socket, "GET", f"/containers/{name}/json")[1]
+        for word in (container["Id"], container["Image"].removeprefix("sha256:")):
+            text = text.replace(word, "ID").replace(word[:12], "ID")
+    return text

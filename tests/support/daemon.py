@@ -479,6 +479,8 @@ class Daemon:
                     left.append(f"cgroup {folder}")
                 try:
                     os.rmdir(folder)
+                except FileNotFoundError:
+                    pass
                 except OSError as error:
                     left.append(f"cgroup {folder}: {error}")
         return left

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "engine/containers/etc_files.h"
@@ -120,7 +121,7 @@ shim::Spawned spawn_container(const StartJob& job) {
         return spawn_shim(job, bundle.get());
     } catch (...) {
         try {
-            if (shares_memory) unmount_shared_memory(job.shared_memory);
+            if (shares_memory) release_shared_memory(job.shared_memory);
             remove_bundle(job.bundle);
         } catch (...) {
             log::warning("undoing the start of container {}: {}", job.record->id,
@@ -156,6 +157,11 @@ std::exception_ptr runtime_failure(std::exception_ptr failure, const std::string
     } catch (...) {
         return failure;
     }
+}
+
+void release_shared_memory(const std::string& folder) {
+    unmount_shared_memory(folder);
+    rmdir(folder.c_str());
 }
 
 void remove_bundle(const std::string& bundle) {

@@ -53,6 +53,8 @@ class StartError : public Error {
 /// From what the shim said. What isn't an Error, or comes from a shim that died, is given back as it is.
 std::exception_ptr runtime_failure(std::exception_ptr failure, const std::string& program);
 
+/// Lets go of /dev/shm of a shareable container. Absent is fine. Blocking.
+void release_shared_memory(const std::string& folder);
 /// Absent is fine. Blocking.
 void remove_bundle(const std::string& bundle);
 

@@ -66,7 +66,8 @@ std::string new_id(const Roster& roster) {
 void set_log_defaults(const DaemonConfig& daemon, spec::api::LogConfig& log) {
     if (log.Type.empty()) log.Type = daemon.log_driver;
     if (!log.Config) log.Config.emplace();
-    if (log.Type == daemon.log_driver) log.Config->insert(daemon.log_options.begin(), daemon.log_options.end());
+    if (log.Type == daemon.log_driver)
+        log.Config->insert(daemon.log_options.begin(), daemon.log_options.end());
     validate_log_options(log.Type, *log.Config);
 }
 

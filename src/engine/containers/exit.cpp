@@ -154,8 +154,7 @@ async::Task<void> record_exit(RosterPointer roster, ContainerPointer container, 
     co_await release_resources(roster, container);
     if (state.status == ContainerStatus::restarting)
         restart_later(roster, container, container->backoff.next(ran));
-    else if (container->record().host_config.AutoRemove && !roster->is_shutting_down &&
-             !container->is_restarted_by_user)
+    else if (container->record().host_config.AutoRemove && !container->is_restarted_by_user)
         remove_soon(roster, container);
 }
 

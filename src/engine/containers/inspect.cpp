@@ -63,7 +63,7 @@ StoredFacts read_store(store::Store& store, const std::string& id, const std::st
         if (key == "workdir") facts.driver_data["WorkDir"] = value;
     }
     if (size) {
-        facts.size_rw = static_cast<int64_t>(snapshots.snapshot_usage(id));
+        facts.size_rw = static_cast<int64_t>(snapshots.content_size(id));
         std::optional<Digest> digest = Digest::try_parse(image_id);
         std::optional<store::Image> image = digest ? store.find(*digest) : std::nullopt;
         facts.size_root = *facts.size_rw + static_cast<int64_t>(image ? image->size : 0);

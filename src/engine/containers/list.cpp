@@ -70,7 +70,7 @@ StoredFacts ask_store(const StoreQuestions& questions) {
 /// Writable layer, and with its image. Blocking.
 std::pair<int64_t, int64_t> measure(store::Store& store, const std::string& id, const std::string& image_id) {
     if (!store.snapshots().find(id)) return {0, 0};
-    auto writable = static_cast<int64_t>(store.snapshots().snapshot_usage(id));
+    auto writable = static_cast<int64_t>(store.snapshots().content_size(id));
     std::optional<Digest> digest = Digest::try_parse(image_id);
     std::optional<store::Image> image = digest ? store.find(*digest) : std::nullopt;
     return {writable, writable + static_cast<int64_t>(image ? image->size : 0)};
@@ -143,7 +143,7 @@ async::Task<std::vector<spec::api::ContainerSummary>> list_containers(RosterPoin
             return measure(*store, id, image);
         };
         std::pair<int64_t, int64_t> sizes = co_await async::run_blocking(std::move(work));
-        summary.SizeRw = sizes.first;
+        if (sizes.first > 0) summary.SizeRw = sizes.first;
         summary.SizeRootFs = sizes.second;
     }
     co_return shown;

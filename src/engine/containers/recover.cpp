@@ -130,9 +130,13 @@ void adopt_start(const ManagedContainer& container, ContainerState& state) {
     if (has_healthcheck(container.record())) state.health.status = HealthStatus::starting;
 }
 
+/// As an exit that the daemon saw: policies heed it, see start_wanted().
 void show_exit(ManagedContainer& container, const shim::ExitRecord& exit) {
     ContainerState state = container.state();
-    state.status = ContainerStatus::exited;
+    bool restarts = wants_restart(container.record().host_config.RestartPolicy_, exit.code,
+                                  state.stopped_by_user, state.restart_count);
+    if (restarts) ++state.restart_count;
+    state.status = restarts ? ContainerStatus::restarting : ContainerStatus::exited;
     state.pid = 0;
     state.exit_code = exit.code;
     state.oom_killed = exit.oom;
@@ -186,8 +190,30 @@ async::Task<void> recover_dead(RosterPointer roster, ContainerPointer container,
     co_await async::run_blocking(std::move(clean));
 }
 
+/// What a shim told before it was known what its container is.
+struct Early {
+    std::vector<json::Object> events;
+    bool has_ended = false;
+};
+
+shim::AsyncClient::Listener early_listener(std::shared_ptr<Early> early) {
+    shim::AsyncClient::Listener listener;
+    listener.event = [early](const json::Object& event) { early->events.push_back(event); };
+    listener.ended = [early] { early->has_ended = true; };
+    return listener;
+}
+
+/// From now on the shim's words are heeded; the early ones first.
+void listen(const RosterPointer& roster, const ContainerPointer& container, const std::shared_ptr<Life>& life,
+            const Early& early) {
+    shim::AsyncClient::Listener listener = shim_listener(roster, container, life);
+    life->shim->set_listener(listener);
+    for (const json::Object& event : early.events) listener.event(event);
+    if (early.has_ended) listener.ended();
+}
+
 async::Task<void> adopt(RosterPointer roster, ContainerPointer container, std::shared_ptr<Life> life,
-                        const json::Object& answer) {
+                        const json::Object& answer, const Early& early) {
     ContainerState state = container->state();
     int64_t generation = state.generation;
     adopt_start(*container, state);
@@ -203,14 +229,17 @@ async::Task<void> adopt(RosterPointer roster, ContainerPointer container, std::s
     state.status = is_paused ? ContainerStatus::paused : ContainerStatus::running;
     container->set_state(state);
     container->attach_life(life);
+    listen(roster, container, life, early);
     if (changes) co_await roster->write_state(container->id(), state);
 }
 
 /// The container waits for a start that never came, or the connection broke: nothing stays of it.
-async::Task<void> undo_start(ContainerPointer container, std::shared_ptr<Life> life) {
+async::Task<void> undo_start(RosterPointer roster, ContainerPointer container, std::shared_ptr<Life> life,
+                             const Early& early) {
     container->life = life;
     life->exit_seen = true;
     life->exit_recorded.set();
+    listen(roster, container, life, early);
     try {
         co_await life->shim->remove(true);
     } catch (const Error&) {
@@ -221,11 +250,14 @@ async::Task<void> undo_start(ContainerPointer container, std::shared_ptr<Life> l
 
 async::Task<void> recover_living(RosterPointer roster, ContainerPointer container) {
     auto life = std::make_shared<Life>(roster->services.control, container->state().generation);
+    auto early = std::make_shared<Early>();
     json::Object answer;
     bool is_gone = false;
     try {
         UniqueFd directory = sys::open_file(container->bundle(), O_RDONLY | O_DIRECTORY);
-        life->shim = shim::AsyncClient::connect(roster->services.control, directory.get());
+        shim::AsyncClient::Listener listener = early_listener(early);
+        life->shim =
+            shim::AsyncClient::connect(roster->services.control, directory.get(), std::move(listener));
         answer = co_await life->shim->subscribe();
     } catch (const Error& error) {
         is_gone = true;
@@ -235,13 +267,13 @@ async::Task<void> recover_living(RosterPointer roster, ContainerPointer containe
         co_await recover_dead(roster, container, true);
         co_return;
     }
-    life->shim->set_listener(shim_listener(roster, container, life));
     const json::Value* exit = answer.if_contains("exit");
     const json::Value* status = answer.if_contains("status");
     if (exit != nullptr && exit->is_object()) {
         shim::ExitRecord record = json::decode<shim::ExitRecord>(*exit);
         life->exit_seen = true;
         container->life = life;
+        listen(roster, container, life, *early);
         if (container->is_running() || (record.started && record.time_ns != container->state().finished_ns)) {
             ContainerState state = container->state();
             adopt_start(*container, state);
@@ -251,10 +283,10 @@ async::Task<void> recover_living(RosterPointer roster, ContainerPointer containe
         }
         life->exit_recorded.set();
     } else if (status != nullptr && status->is_string() && status->get_string() == "created") {
-        co_await undo_start(container, life);
+        co_await undo_start(roster, container, life, *early);
         if (container->is_running()) show_exit(*container, lost_exit("it was never started"));
     } else {
-        co_await adopt(roster, container, life, answer);
+        co_await adopt(roster, container, life, answer, *early);
     }
 }
 
@@ -277,7 +309,6 @@ async::Task<void> recover_one(RosterPointer roster, ContainerPointer container, 
 void enter(const RosterPointer& roster, Found& found) {
     for (Found::Row& row : found.rows) {
         if (row.record.name.empty()) continue;
-        if (row.state.status == ContainerStatus::restarting) row.state.status = ContainerStatus::exited;
         if (!row.record.name.empty()) roster->containers.reserve_name(row.record.name, row.record.id);
         roster->containers.add(roster->make(std::move(row.record), std::move(row.state)));
     }

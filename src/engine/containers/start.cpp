@@ -11,7 +11,6 @@
 #include "engine/containers/remove.h"
 #include "engine/logs/forwarding.h"
 #include "engine/oci/modes.h"
-#include "engine/oci/shared_memory.h"
 
 namespace berth::engine {
 namespace {
@@ -50,6 +49,18 @@ JoinedContainer join(Roster& roster, std::string_view mode, std::string_view wha
             .domainname = other->record().config.Domainname};
 }
 
+/// The folder behind the /dev/shm of a container whose IPC namespace is joined.
+std::string shared_memory_behind(Roster& roster, const ContainerPointer& donor) {
+    const std::string& mode = donor->record().host_config.IpcMode;
+    if (mode == "shareable") return roster.shared_memory_of(donor->id());
+    if (mode == "host") return "/dev/shm";
+    if (is_container_mode(mode)) return shared_memory_behind(roster, roster.get(joined_container(mode)));
+    throw make_error(ErrorKind::invalid_argument,
+                     "can't join IPC of container {}: non-shareable IPC (hint: use IpcMode:shareable for the "
+                     "donor container)",
+                     donor->id());
+}
+
 StartJob plan_job(const RosterPointer& roster, const ManagedContainer& container) {
     const ContainerRecord& record = container.record();
     StartJob job;
@@ -68,7 +79,7 @@ StartJob plan_job(const RosterPointer& roster, const ManagedContainer& container
     job.bundle = container.bundle();
     job.mounts_folder = roster->mounts_folder();
     job.shared_memory = roster->shared_memory_of(container.id());
-    if (job.ipc.pid != 0) job.joined_shared_memory = roster->shared_memory_of(job.ipc.id);
+    if (job.ipc.pid != 0) job.joined_shared_memory = shared_memory_behind(*roster, roster->get(job.ipc.id));
     return job;
 }
 
@@ -218,7 +229,7 @@ async::Task<void> release_resources(RosterPointer roster, ContainerPointer conta
     try {
         if (container->record().host_config.IpcMode == "shareable") {
             std::string folder = roster->shared_memory_of(container->id());
-            auto unmount = [folder] { unmount_shared_memory(folder); };
+            auto unmount = [folder] { release_shared_memory(folder); };
             co_await async::run_blocking(std::move(unmount));
         }
         std::string id = container->id();

@@ -66,7 +66,8 @@ async::Task<void> start_wanted(RosterPointer roster) {
     std::vector<ContainerPointer> wanted;
     for (const ContainerPointer& container : roster->containers.all())
         if (!container->is_running() && !container->record().host_config.AutoRemove &&
-            wants_start_with_daemon(container->record().host_config.RestartPolicy_, container->state()))
+            (container->state().status == ContainerStatus::restarting ||
+             wants_start_with_daemon(container->record().host_config.RestartPolicy_, container->state())))
             wanted.push_back(container);
     for (const std::vector<ContainerPointer>& level : levels_of(wanted)) {
         std::vector<async::Task<void>> starts;

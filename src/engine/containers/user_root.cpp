@@ -15,7 +15,8 @@
 namespace berth::engine {
 namespace {
 
-std::vector<std::string> layers_of(const store::MountPlan& plan) {
+/// The folders of the layers, uppermost first.
+std::vector<std::string> all_layers(const store::MountPlan& plan) {
     constexpr std::string_view kUpper = "upperdir=", kLower = "lowerdir=";
     std::vector<std::string> layers;
     for (std::string_view option : plan.options)
@@ -42,24 +43,35 @@ Here look(int layer, const char* name) {
     return Here::absent;
 }
 
-/// The layer that has both files, or the first where neither is anywhere. Nothing: unclear.
+/// The one layer that decides about both files: it has both, or the one that there is. The first where
+/// neither is anywhere. Nothing: unclear.
 std::optional<UniqueFd> find_layer(const store::MountPlan& plan) {
-    std::optional<UniqueFd> first;
-    for (const std::string& path : layers_of(plan)) {
+    std::optional<UniqueFd> first, found;
+    const char* other = nullptr;  // the file that `found` lacks
+    for (const std::string& path : all_layers(plan)) {
         UniqueFd layer = sys::open_file(path, O_PATH | O_DIRECTORY);
+        if (found) {
+            if (look(layer.get(), other) != Here::absent) return std::nullopt;
+            continue;
+        }
         Here passwd = look(layer.get(), "passwd"), group = look(layer.get(), "group");
         if (passwd == Here::present && group == Here::present) return layer;
-        if (passwd != Here::absent || group != Here::absent) return std::nullopt;
-        if (!first) first = std::move(layer);
+        if (passwd == Here::unclear || group == Here::unclear) return std::nullopt;
+        if (passwd == Here::present || group == Here::present) {
+            other = passwd == Here::present ? "group" : "passwd";
+            found = std::move(layer);
+        } else if (!first) {
+            first = std::move(layer);
+        }
     }
-    return first;
+    return found ? std::move(found) : std::move(first);
 }
 
 /// The same tree, read-only: a mount with an upper folder leaves its marks there.
 store::MountPlan view_of(const store::MountPlan& plan) {
     if (plan.type != "overlay") return plan;
     store::MountPlan view{.type = plan.type, .source = plan.source, .options = {}};
-    view.options.push_back("lowerdir=" + join(layers_of(plan), ":"));
+    view.options.push_back("lowerdir=" + join(all_layers(plan), ":"));
     for (const std::string& option : plan.options)
         if (!option.starts_with("lowerdir=") && !option.starts_with("upperdir=") &&
             !option.starts_with("workdir=") && option != "volatile")

@@ -134,6 +134,16 @@ TEST_F(ImagesTest, InspectsAndRefusesOtherPlatforms) {
     EXPECT_EQ(run(images->resolve("one:1", {}))->image.id, image.id);
 }
 
+TEST_F(ImagesTest, APushedImageIsKnownByItsDigest) {
+    auto image = make_image(*store, {.names = {"one:1"}});
+    spec::Reference pushed = spec::Reference::parse("one").with_digest(image.id);
+    store->record_digest(image, pushed);
+    EXPECT_EQ(run(images->inspect("one:1", false, {})).image.RepoDigests,
+              std::vector<std::string>{pushed.familiar()});
+    EXPECT_EQ(run(images->resolve(pushed.familiar(), {}))->image.id, image.id);
+    EXPECT_THROW(store->record_digest(image, spec::Reference::parse("one:2")), Error);
+}
+
 TEST_F(ImagesTest, RemovalTellsOfNamesAndImagesAndWhoUsesThem) {
     auto image = make_image(*store, {.names = {"one:1"}});
     run(images->tag("one:1", spec::Reference::parse("other:2")));

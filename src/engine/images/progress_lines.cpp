@@ -33,22 +33,6 @@ bool has_numbers(Phase phase) {
     return phase == Phase::downloading || phase == Phase::extracting || phase == Phase::pushing;
 }
 
-/// The end of a push is told twice: to people and, as this, to programs.
-std::string push_result(std::string_view text) {
-    constexpr std::string_view kDigest = ": digest: ", kSize = " size: ";
-    size_t digest = text.find(kDigest);
-    size_t size = text.rfind(kSize);
-    if (digest == std::string_view::npos || size == std::string_view::npos || size < digest) return {};
-    auto bytes = parse_number<uint64_t>(text.substr(size + kSize.size()));
-    if (!bytes) return {};
-    size_t begin = digest + kDigest.size();
-    json::Object aux;
-    aux["Tag"] = text.substr(0, digest);
-    aux["Digest"] = text.substr(begin, size - begin);
-    aux["Size"] = *bytes;
-    return aux_line(std::move(aux));
-}
-
 }  // namespace
 
 std::string status_line(std::string_view status, std::string_view id) {
@@ -101,10 +85,31 @@ std::string progress_bar(uint64_t current, uint64_t total) {
     return fmt::format("[{:=>{}}>{: >{}}] {}", "", done, "", kWidth - done, numbers);
 }
 
+std::optional<PushedTag> parse_pushed(std::string_view text) {
+    constexpr std::string_view kDigest = ": digest: ", kSize = " size: ";
+    size_t digest = text.find(kDigest);
+    size_t size = text.rfind(kSize);
+    if (digest == std::string_view::npos || size == std::string_view::npos || size < digest)
+        return std::nullopt;
+    std::optional<uint64_t> bytes = parse_number<uint64_t>(text.substr(size + kSize.size()));
+    if (!bytes) return std::nullopt;
+    size_t begin = digest + kDigest.size();
+    return PushedTag{.tag = std::string(text.substr(0, digest)),
+                     .digest = std::string(text.substr(begin, size - begin)),
+                     .size = *bytes};
+}
+
 void ProgressLines::show(const registry::Progress& progress) {
     if (progress.phase == Phase::message) {
         lines_(status_line(progress.text, progress.id));
-        if (std::string result = push_result(progress.text); !result.empty()) lines_(std::move(result));
+        // The end of a push is told twice: to people and to programs.
+        if (std::optional<PushedTag> pushed = parse_pushed(progress.text)) {
+            json::Object aux;
+            aux["Tag"] = pushed->tag;
+            aux["Digest"] = pushed->digest;
+            aux["Size"] = pushed->size;
+            lines_(aux_line(std::move(aux)));
+        }
         return;
     }
     if (has_numbers(progress.phase)) {

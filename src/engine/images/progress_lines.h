@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,13 @@ std::string aux_line(json::Object aux);
 
 /// "[=====>      ]  1.049kB/2.097kB"; "" without numbers.
 std::string progress_bar(uint64_t current, uint64_t total);
+
+/// The last line of a tag's push, "latest: digest: sha256:… size: 527". Nothing for other lines.
+struct PushedTag {
+    std::string tag, digest;
+    uint64_t size = 0;
+};
+std::optional<PushedTag> parse_pushed(std::string_view text);
 
 /// What a transfer tells, as lines. Numbers of one layer come at most every 100 ms, the last one always.
 class ProgressLines {

@@ -63,6 +63,16 @@ async::Task<api::DistributionInspect> inspect_distribution(std::shared_ptr<Image
     co_return result;
 }
 
+/// The images are known by their digests in the registry from now on.
+void record_pushed(store::Store& store, const spec::Reference& repository,
+                   const std::vector<PushedTag>& pushed) {
+    for (const PushedTag& one : pushed) {
+        std::optional<Digest> digest = Digest::try_parse(one.digest);
+        std::optional<store::Image> image = store.find(repository.with_tag(one.tag).text());
+        if (digest && image) store.record_digest(*image, repository.with_digest(*digest));
+    }
+}
+
 async::Task<std::string> log_in(std::shared_ptr<Images::State> state, std::string host,
                                 spec::Credentials credentials) {
     std::shared_ptr<registry::Client> client = state->registry_client();
@@ -109,13 +119,20 @@ async::Task<void> Images::push(PushRequest request, LineSink lines) {
     registry::PushOptions options;
     options.all_tags = request.all_tags;
     options.platform = request.platform;
-    options.progress = lines_of_progress(std::move(lines));
+    auto pushed = std::make_shared<std::vector<PushedTag>>();
+    options.progress = [show = lines_of_progress(std::move(lines)), pushed](const registry::Progress& told) {
+        if (auto tag = parse_pushed(told.text)) pushed->push_back(std::move(*tag));
+        show(told);
+    };
     registry::CredentialSource credentials =
         credentials_for(request.reference, std::move(request.credentials));
     spec::Reference reference = request.reference;
     co_await client->push(state->store, std::move(reference), std::move(credentials), std::move(options));
     std::string name = request.reference.text();
-    std::function<std::map<std::string, std::string>()> work = [&] { return labels_of(*state, name); };
+    std::function<std::map<std::string, std::string>()> work = [&] {
+        record_pushed(state->store, request.reference, *pushed);
+        return labels_of(*state, name);
+    };
     std::map<std::string, std::string> attributes = co_await async::run_blocking(std::move(work));
     attributes["name"] = request.reference.familiar_name();
     state->publish("push", request.reference.familiar(), std::move(attributes));

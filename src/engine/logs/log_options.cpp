@@ -216,7 +216,7 @@ void validate_log_options(const std::string& driver, const LogOptionMap& options
     if (driver == "none") return;
     check_mode(options);
     if (std::find(log_drivers().begin(), log_drivers().end(), driver) == log_drivers().end())
-        throw wrong("logger: no log driver named '" + driver + "' is registered");
+        throw wrong(fmt::format("error looking up logging plugin {0}: plugin \"{0}\" not found", driver));
     if (std::string disabled = get(options, "cache-disabled"); !disabled.empty()) {
         try {
             parse_bool_option(disabled);

@@ -31,7 +31,7 @@ struct LogContainer {
 
 /// In the order of `docker info`.
 const std::vector<std::string>& log_drivers();
-/// For `docker create` and daemon.json: "logger: no log driver named 'x' is registered", "unknown log opt 'x'
+/// For `docker create` and daemon.json: "error looking up logging plugin x: plugin "x" not found", "unknown log opt 'x'
 /// for json-file log driver", …
 void validate_log_options(const std::string& driver, const LogOptionMap& options);
 

@@ -41,7 +41,7 @@ TEST(LogOptionsTest, DockersErrors) {
     EXPECT_EQ(check("json-file", {{"x", "1"}}), "unknown log opt 'x' for json-file log driver");
     EXPECT_EQ(check("local", {{"x", "1"}}), "unknown log opt 'x' for log driver local");
     EXPECT_EQ(check("journald", {{"max-size", "1"}}), "unknown log opt 'max-size' for journald log driver");
-    EXPECT_EQ(check("splunk", {}), "logger: no log driver named 'splunk' is registered");
+    EXPECT_EQ(check("splunk", {}), "error looking up logging plugin splunk: plugin \"splunk\" not found");
     EXPECT_EQ(check("none", {{"x", "1"}}), "");
     EXPECT_EQ(check("json-file", {{"mode", "fast"}}), "logger: logging mode not supported: fast");
     EXPECT_EQ(check("json-file", {{"max-buffer-size", "1m"}}),

@@ -45,7 +45,7 @@ struct Network {
     std::string Created;
     std::string Scope = "local";
     std::string Driver;
-    bool EnableIPv4 = true;  ///< since 1.47
+    bool EnableIPv4 = true;  ///< since 1.48
     bool EnableIPv6 = false;
     Ipam IPAM;
     bool Internal = false;

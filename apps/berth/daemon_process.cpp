@@ -2,9 +2,11 @@
 #include "daemon_process.h"
 
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,7 +73,25 @@ store::LockFile lock_folder(const std::string& path, mode_t mode, std::string_vi
     return std::move(*lock);
 }
 
+/// The parts of the program's file that are mapped read-only; what was relocated lies in writable segments.
+int drop_code(dl_phdr_info* object, size_t, void*) {
+    for (int i = 0; i < object->dlpi_phnum; ++i) {
+        const auto& segment = object->dlpi_phdr[i];
+        if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+        auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+        uintptr_t start = (object->dlpi_addr + segment.p_vaddr + page - 1) & ~(page - 1);
+        uintptr_t end = (object->dlpi_addr + segment.p_vaddr + segment.p_memsz) & ~(page - 1);
+        if (end > start) ::madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
+    }
+    return 1;  // the first object is the program itself, the others are shared with everybody
+}
+
 }  // namespace
+
+void release_idle_memory() {
+    ::malloc_trim(0);
+    ::dl_iterate_phdr(drop_code, nullptr);
+}
 
 void set_log_level(const engine::DaemonConfig& config) {
     log::Sink sink = log::sink();

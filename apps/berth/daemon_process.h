@@ -17,6 +17,10 @@ namespace berth::app {
 void set_up_process(const engine::DaemonConfig& config);
 void set_log_level(const engine::DaemonConfig& config);
 
+/// Gives memory back that an idle daemon does not need: free parts of the heap, and pages of the program's
+/// own file, which come back from the page cache when they are touched.
+void release_idle_memory();
+
 /// Makes data root (0710) and exec root (0700) and holds both until it is destroyed. Throws (conflict) where
 /// another daemon has one of them.
 class DaemonRoots {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon_serve.h"
 
-#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "async/thread.h"
 #include "base/log.h"
 #include "daemon_listeners.h"
+#include "daemon_memory.h"
 #include "daemon_process.h"
 #include "daemon_signals.h"
 #include "engine/config/reload.h"
@@ -24,7 +24,7 @@ constexpr unsigned kControlPool = 4, kStreamsPool = 4;
 /// For requests in progress when the daemon ends. Short: most of those that take longer are waiting for
 /// something (events, logs -f, wait), and clients of containers that go on come back to the next daemon.
 constexpr std::chrono::milliseconds kStopGrace{1000};
-/// After so long without a request the heap's free memory is given back.
+/// After so long without a request memory is given back.
 constexpr std::chrono::seconds kIdle{3};
 
 /// Gives memory back some time after the last request; nothing runs while nobody asks for anything.
@@ -33,7 +33,7 @@ async::Task<void> trim_when_idle(std::shared_ptr<async::Event> active) {
         co_await active->wait();
         co_await async::sleep_for(kIdle);
         active->reset();
-        ::malloc_trim(0);
+        give_back_memory();
     }
 }
 
@@ -54,6 +54,7 @@ class Daemon {
         control_.block_on(serve());
         // What is left on the other thread must not see the engine go.
         streams_.stop();
+        control_.join_pool();
     }
 
   private:
@@ -77,7 +78,7 @@ class Daemon {
 async::Task<void> Daemon::serve() {
     co_await engine_.start();
     listeners_.serve(api::make_handler(engine_), api::make_metrics_handler(engine_));
-    control_.spawn("trimming the heap", trim_when_idle(active_));
+    control_.spawn("giving memory back", trim_when_idle(active_));
     active_->set();
     log::info("Daemon has completed initialization");
     notifier_.ready();

@@ -46,10 +46,12 @@ async::Task<void> send_logs(Call& call) {
     std::shared_ptr<engine::Container> container = call.engine.containers().get(call.param("id"));
     if (container->state().status == engine::ContainerStatus::removing ||
         container->state().status == engine::ContainerStatus::dead)
-        throw Error(ErrorKind::conflict, "can not get logs from container which is dead or marked for removal");
+        throw Error(ErrorKind::conflict,
+                    "can not get logs from container which is dead or marked for removal");
     options.framed = !container->is_tty();
     bool framed = options.framed;
-    engine::LogWriter writer = call.engine.attachments().logs().make(*container, options, call.flag("follow"));
+    engine::LogWriter writer =
+        call.engine.attachments().logs().make(*container, options, call.flag("follow"));
     container.reset();
     call.response.headers.set("Content-Type", std::string(stream_type(call.version, framed)));
     co_await call.response.start();

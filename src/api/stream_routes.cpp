@@ -20,8 +20,9 @@ namespace {
 std::string stream_head(const Call& call, bool framed) {
     if (!call.request.headers.find("Upgrade"))
         return "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n";
-    return fmt::format("HTTP/1.1 101 UPGRADED\r\nContent-Type: {}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
-                       stream_type(call.version, framed));
+    return fmt::format(
+        "HTTP/1.1 101 UPGRADED\r\nContent-Type: {}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
+        stream_type(call.version, framed));
 }
 
 engine::AttachOptions attach_options(const Call& call) {
@@ -72,8 +73,10 @@ async::Task<void> attach_websocket(Call& call) {
     engine::AttachOptions options = attach_options(call);
     options.websocket = true;
     std::shared_ptr<engine::Container> container = attachable(call);
-    auto payload = call.version >= ApiVersion{1, 28} ? http::WebSocketPayload::binary : http::WebSocketPayload::text;
-    std::unique_ptr<async::Stream> client = co_await http::accept_websocket(call.request, call.response, payload);
+    auto payload =
+        call.version >= ApiVersion{1, 28} ? http::WebSocketPayload::binary : http::WebSocketPayload::text;
+    std::unique_ptr<async::Stream> client =
+        co_await http::accept_websocket(call.request, call.response, payload);
     co_await call.engine.attachments().attach(std::move(container), std::move(client), std::move(options));
 }
 

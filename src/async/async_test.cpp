@@ -441,7 +441,8 @@ TEST(DescriptorTest, CloseEndsAWait) {
     auto read = std::make_unique<Descriptor>(context, UniqueFd(fds[0]));
     auto wait = [](Descriptor& descriptor) -> Task<void> { co_await descriptor.wait_readable(); };
     bool failed = false;
-    auto cancel = context.spawn_cancellable(wait(*read), [&](std::exception_ptr error) { failed = error != nullptr; });
+    auto cancel =
+        context.spawn_cancellable(wait(*read), [&](std::exception_ptr error) { failed = error != nullptr; });
     context.block_on(sleep_for(1ms));
     read.reset();
     context.run();

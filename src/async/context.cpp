@@ -72,8 +72,12 @@ Context::Context(unsigned pool_threads) : impl_(std::make_unique<Impl>(pool_thre
 
 Context::~Context() {
     impl_->mailbox->close();
-    if (!impl_->pool) return;
     // First the threads: what runs there may refer to the frames that wait for it.
+    join_pool();
+}
+
+void Context::join_pool() {
+    if (!impl_->pool) return;
     impl_->pool->stop();
     impl_->pool->join();
 }

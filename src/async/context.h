@@ -25,6 +25,9 @@ class Context {
     Context& operator=(const Context&) = delete;
     /// Ends the loop's coroutines where they stand (their frames are destroyed) and joins the pool.
     ~Context();
+    /// Waits for what the pool's threads are at, and begins no more of it. After the loop's end, before the
+    /// end of what such work refers to.
+    void join_pool();
 
     /// Runs the loop until stop(), or until nothing is left to do. A stop() that came before counts.
     void run();
@@ -75,17 +78,17 @@ Task<T> with_timeout(std::chrono::milliseconds limit, std::string what, Task<T> 
 /// the others and is thrown. At most `limit` run at once (0: no limit).
 Task<void> all_of(std::vector<Task<void>> tasks, size_t limit = 0);
 
-/// Runs all at the same time until the first has ended, by itself or by a failure; the others are cancelled and
-/// have ended too when this ends. The index of the first; its failure is thrown.
+/// Runs all at the same time until the first has ended, by itself or by a failure; the others are cancelled
+/// and have ended too when this ends. The index of the first; its failure is thrown.
 Task<size_t> any_of(std::vector<Task<void>> tasks);
 
-/// Runs `task` on the thread of `other` and comes back with its value or exception. Cancellation passes to the
-/// task, and this ends when the task has ended; so the task may refer to the frame's locals, which nobody
+/// Runs `task` on the thread of `other` and comes back with its value or exception. Cancellation passes to
+/// the task, and this ends when the task has ended; so the task may refer to the frame's locals, which nobody
 /// else touches meanwhile.
 ///
 /// Where `other` ends first (its thread joined, then destroyed) this is cancelled. A context whose coroutines
-/// wait here is destroyed after those that they wait for: else the task goes on without its frame, and may then
-/// use only what it owns.
+/// wait here is destroyed after those that they wait for: else the task goes on without its frame, and may
+/// then use only what it owns.
 template <typename T>
 Task<T> run_on(Context& other, Task<T> task);
 

@@ -9,9 +9,9 @@
 
 namespace berth::async {
 
-/// Any descriptor that poll(2) knows (a pidfd, inotify, a pipe, a SOCK_SEQPACKET socket), waited for on a loop.
-/// Only waiting is done here; who reads or writes makes calls that don't block. Costs no buffer. Of the context's
-/// thread.
+/// Any descriptor that poll(2) knows (a pidfd, inotify, a pipe, a SOCK_SEQPACKET socket), waited for on a
+/// loop. Only waiting is done here; who reads or writes makes calls that don't block. Costs no buffer. Of the
+/// context's thread.
 ///
 /// A wait ends with unavailable ("use of closed descriptor") when close(), release() or the destructor comes.
 class Descriptor {
@@ -27,7 +27,8 @@ class Descriptor {
     /// Ends when a read is worth trying, also at the end and at errors. One at a time.
     Task<void> wait_readable();
     Task<void> wait_writable();
-    /// Ends when the other end is gone: EPOLLHUP, EPOLLERR. A peer that only ended its own sending is not gone.
+    /// Ends when the other end is gone: EPOLLHUP, EPOLLERR. A peer that only ended its own sending is not
+    /// gone.
     Task<void> wait_hangup();
 
     void close();

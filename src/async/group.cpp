@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Coroutines that run beside each other while one waits for them all: all_of, any_of and with_timeout. A child is
-// never left behind: the waiting coroutine goes on when the last has ended, so children may refer to its
-// locals.
+// Coroutines that run beside each other while one waits for them all: all_of, any_of and with_timeout. A
+// child is never left behind: the waiting coroutine goes on when the last has ended, so children may refer to
+// its locals.
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>

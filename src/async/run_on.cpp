@@ -7,8 +7,8 @@
 //   cancelled ────── post ────────────────► signal
 //   timer's handler ◄──────────── post ──── Arrival: the task ended, or was destroyed with its context
 //
-// The waiting frame hangs on home's timer alone, so that each loop's end frees what is its own, and nothing of
-// one loop is touched on the thread of the other.
+// The waiting frame hangs on home's timer alone, so that each loop's end frees what is its own, and nothing
+// of one loop is touched on the thread of the other.
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -63,6 +63,7 @@ struct Waiting {
 /// Of the other thread. Owned by the task's Arrival.
 struct Running {
     asio::cancellation_signal signal;
+    std::exception_ptr failure;
 };
 
 class Arrival {
@@ -74,7 +75,10 @@ class Arrival {
     ~Arrival() {
         if (home_) tell(cancellation());
     }
-    void operator()(std::exception_ptr error) { tell(std::move(error)); }
+    void operator()(std::exception_ptr error) {
+        if (running_->failure) error = std::move(running_->failure);
+        tell(std::move(error));
+    }
     Running& running() { return *running_; }
 
   private:
@@ -94,9 +98,20 @@ class Arrival {
     std::shared_ptr<Running> running_;
 };
 
+/// Keeps the failure apart: what leaves a coroutine through co_spawn is still held by its frame while the
+/// other thread looks at it.
+Task<void> keep_failure(Task<void> task, Running& running) {
+    try {
+        co_await std::move(task);
+    } catch (...) {
+        running.failure = std::current_exception();
+    }
+}
+
 void start(asio::io_context& io, Task<void> task, Arrival arrival) {
     auto slot = arrival.running().signal.slot();
-    asio::co_spawn(io, std::move(task), asio::bind_cancellation_slot(slot, std::move(arrival)));
+    Task<void> guarded = keep_failure(std::move(task), arrival.running());
+    asio::co_spawn(io, std::move(guarded), asio::bind_cancellation_slot(slot, std::move(arrival)));
 }
 
 void cancel(Mailbox& other, std::weak_ptr<Running> running, asio::cancellation_type type) {
@@ -125,15 +140,16 @@ Task<void> detail::run_elsewhere(Context& other, Task<void> task) {
             });
         Arrival arrival(home.impl().mailbox, waiting, std::move(running));
         Waiting& waits = *waiting;
-        waits.timer.async_wait([waiting = std::move(waiting),
-                                handler = std::move(handler)](boost::system::error_code) mutable {
-            std::exception_ptr error = std::move(waiting->error);
-            waiting.reset();
-            std::move(handler)(std::move(error));
-        });
-        mailbox->post([&io = other.impl().io, task = std::move(task), arrival = std::move(arrival)]() mutable {
-            start(io, std::move(task), std::move(arrival));
-        });
+        waits.timer.async_wait(
+            [waiting = std::move(waiting), handler = std::move(handler)](boost::system::error_code) mutable {
+                std::exception_ptr error = std::move(waiting->error);
+                waiting.reset();
+                std::move(handler)(std::move(error));
+            });
+        mailbox->post(
+            [&io = other.impl().io, task = std::move(task), arrival = std::move(arrival)]() mutable {
+                start(io, std::move(task), std::move(arrival));
+            });
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(
         std::move(begin), asio::use_awaitable);

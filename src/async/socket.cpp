@@ -146,11 +146,11 @@ Task<void> Socket::wait_for(Direction direction, bool idle) {
         throw make_error(ErrorKind::unavailable, "{} {}: use of closed connection", verb, state->peer);
     if (!side.timed_out) co_return;
     bool by_idling = !idle && state->idle_limit.count() > 0 && side.expiry != state->read_deadline;
-    throw Error(
-        ErrorKind::unavailable,
-        by_idling ? fmt::format("{} {}: timed out after {}", verb, state->peer, duration_text(state->idle_limit))
-             : fmt::format("{} {}: timed out", verb, state->peer),
-        ETIMEDOUT);
+    throw Error(ErrorKind::unavailable,
+                by_idling ? fmt::format("{} {}: timed out after {}", verb, state->peer,
+                                        duration_text(state->idle_limit))
+                          : fmt::format("{} {}: timed out", verb, state->peer),
+                ETIMEDOUT);
 }
 
 bool Socket::must_yield() {

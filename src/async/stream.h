@@ -56,8 +56,8 @@ class Stream {
     /// Gives the socket away where the stream is nothing but one (unix, TCP) and leaves the stream closed;
     /// nothing where it is not (TLS): it stays as it is. Nothing may be pending.
     virtual std::optional<PlainSocket> release_fd() { return std::nullopt; }
-    /// From now on the stream belongs to the loop and thread of `context`. Nothing may be pending; called on the
-    /// thread that it belonged to.
+    /// From now on the stream belongs to the loop and thread of `context`. Nothing may be pending; called on
+    /// the thread that it belonged to.
     virtual void move_to(Context& context) = 0;
     /// "127.0.0.1:41234", "unix", for logs.
     virtual std::string peer() const = 0;

@@ -50,6 +50,7 @@ void Thread::stop() {
     if (!thread_.joinable()) return;
     context_.stop();
     thread_.join();
+    context_.join_pool();
 }
 
 }  // namespace berth::async

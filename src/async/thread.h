@@ -8,11 +8,12 @@
 
 namespace berth::async {
 
-/// A context that a thread of its own runs, also while there is nothing to do. Signals are blocked there: they
-/// are the main thread's.
+/// A context that a thread of its own runs, also while there is nothing to do. Signals are blocked there:
+/// they are the main thread's.
 ///
 /// The order of an end: first whoever waits for this context in run_on() or has moved a stream to it comes
-/// back (http::Server::stop() does that for handlers), then this is destroyed, then the contexts that used it.
+/// back (http::Server::stop() does that for handlers), then this is destroyed, then the contexts that used
+/// it.
 class Thread {
   public:
     /// `name` is at most 15 characters long, for ps and debuggers.
@@ -21,7 +22,7 @@ class Thread {
     ~Thread();
 
     Context& context() { return context_; }
-    /// Ends the loop and joins the thread. Not from the thread itself.
+    /// Ends the loop, joins the thread and the pool. Not from the thread itself.
     void stop();
 
   private:

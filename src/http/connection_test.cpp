@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What handlers do with the connection itself: notice that the client left, move to another thread, give the socket
-// away.
+// What handlers do with the connection itself: notice that the client left, move to another thread, give the
+// socket away.
 #include "async/thread.h"
 #include "http/http_fixture.h"
 
@@ -15,9 +15,7 @@ class Waiting {
     Handler handler() {
         return [this](Request& request, Response& response) { return handle(request, response); };
     }
-    std::promise<void> waits;
     std::promise<bool> result;
-    std::function<void()> go_on;
 
   private:
     async::Task<void> handle(Request& request, Response& response) {
@@ -38,6 +36,10 @@ class Waiting {
 struct WaitingServer {
     explicit WaitingServer(ServerOptions options = {}) : server(waiting.handler(), std::move(options)) {
         waiting.event = std::make_unique<async::Event>(server.context);
+    }
+    ~WaitingServer() {
+        server.stop(std::chrono::seconds(10));
+        waiting.event.reset();  // before the loop that it belongs to
     }
     void go_on() {
         server.context.post([this] { waiting.event->set(); });

@@ -72,9 +72,7 @@ class WebSocketStream : public async::Stream {
         if (!ended_) co_await stream_->wait_readable();
     }
 
-    async::Task<void> write(std::span<const std::byte> data) override {
-        co_await send(opcode_, data);
-    }
+    async::Task<void> write(std::span<const std::byte> data) override { co_await send(opcode_, data); }
 
     async::Task<void> write_pieces(std::span<const std::span<const std::byte>> pieces) override {
         for (auto piece : pieces) co_await send(opcode_, piece);
@@ -84,9 +82,7 @@ class WebSocketStream : public async::Stream {
         return async::copy_file(*this, fd, offset, length);
     }
 
-    async::Task<void> shutdown_write() override {
-        co_await send_close(kNormal);
-    }
+    async::Task<void> shutdown_write() override { co_await send_close(kNormal); }
 
     void close() override { stream_->close(); }
     void set_idle_timeout(std::chrono::milliseconds limit) override { stream_->set_idle_timeout(limit); }
@@ -222,7 +218,8 @@ std::string accept_key(std::string_view key) {
 }  // namespace
 
 bool wants_websocket(const Request& request) {
-    return request.headers.has_token("Connection", "upgrade") && request.headers.has_token("Upgrade", "websocket");
+    return request.headers.has_token("Connection", "upgrade") &&
+           request.headers.has_token("Upgrade", "websocket");
 }
 
 async::Task<std::unique_ptr<async::Stream>> accept_websocket(Request& request, Response& response,
@@ -237,9 +234,11 @@ async::Task<std::unique_ptr<async::Stream>> accept_websocket(Request& request, R
     std::string key(request.headers.get("Sec-WebSocket-Key"));
     std::optional<std::string> decoded = decode_base64(key);
     if (!decoded || decoded->size() != 16)
-        throw StatusError(400, ErrorKind::invalid_argument, "challenge response error: bad Sec-WebSocket-Key");
+        throw StatusError(400, ErrorKind::invalid_argument,
+                          "challenge response error: bad Sec-WebSocket-Key");
     std::string head =
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+        "Upgrade\r\nSec-WebSocket-Accept: " +
         accept_key(key) + "\r\n\r\n";
     std::unique_ptr<async::Stream> stream = co_await response.hijack(std::move(head));
     co_return std::make_unique<WebSocketStream>(async::context_of(executor), std::move(stream), payload);

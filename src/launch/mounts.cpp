@@ -293,6 +293,14 @@ int run(Child& child, const MaskPath& op) {
     ScopedFd cover(
         open_tree_fd(folder ? child.empty_folder : child.null_device, "", AT_EMPTY_PATH | OPEN_TREE_CLONE));
     if (cover.get() < 0) return cover.get();
+    if (!folder) {
+        // It is the host's inode: mode, owner and times must not be the container's to change. What is
+        // written to a device is not held up by a read-only mount.
+        child.step = Step::set_attributes;
+        int result = set_mount_attr(cover.get(), "", AT_EMPTY_PATH,
+                                    {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC});
+        if (result < 0) return result;
+    }
     child.step = Step::attach;
     return move_mount_fd(cover.get(), target.get());
 }

@@ -36,8 +36,8 @@ Header make_header(Framing framing, Stream stream, size_t length, int64_t time_n
 
 constexpr unsigned kMaxStalls = 15;
 
-/// Nobody will read this socket any more. What waits in it is taken out: a unix socket that is closed over unread
-/// bytes ends the other side's reading with ECONNRESET instead of an end.
+/// Nobody will read this socket any more. What waits in it is taken out: a unix socket that is closed over
+/// unread bytes ends the other side's reading with ECONNRESET instead of an end.
 void discard_input(int socket, Loop& loop) noexcept {
     ::shutdown(socket, SHUT_RD);
     while (::recv(socket, loop.buffer(), Loop::kBufferSize, MSG_DONTWAIT) > 0) {
@@ -53,7 +53,8 @@ Stdio::Attachment::Attachment(Stdio& stdio, Loop& loop, uint64_t id, AttachReque
       framing_(request.framing),
       skip_(request.skip),
       lossless_(request.lossless),
-      hold_stdin_(request.hold_stdin) {
+      hold_stdin_(request.hold_stdin),
+      ends_with_stdin_(request.ends_with_stdin) {
     // Two outputs may be one socket, which ends with the last of them.
     bool alone = !request.out || !request.err;
     ClientOutput::Owner& owner = *this;

@@ -41,6 +41,7 @@ class Stdio::Attachment final : private ClientOutput::Owner {
     void drop_source() noexcept;
     void pause_source(bool pause) noexcept;
     bool hold_stdin() const noexcept { return hold_stdin_; }
+    bool ends_with_stdin() const noexcept { return ends_with_stdin_; }
 
   private:
     void output_changed(ClientOutput& output) override;
@@ -55,6 +56,7 @@ class Stdio::Attachment final : private ClientOutput::Owner {
     std::array<bool, 2> skip_;
     bool lossless_;
     bool hold_stdin_;
+    bool ends_with_stdin_;
     bool stalled_out_ = false;
     unsigned stalls_ = 0;
     uint64_t last_delivered_ = 0;

@@ -51,6 +51,7 @@ std::pair<json::Object, std::vector<int>> encode_streams(const Streams& streams)
     }
     if (streams.lossless) members["lossless"] = true;
     if (streams.hold_stdin) members["hold_stdin"] = true;
+    if (streams.ends_with_stdin) members["ends_with_stdin"] = true;
     return {std::move(members), std::move(fds)};
 }
 

@@ -29,8 +29,8 @@ struct Answer {
     std::vector<UniqueFd> fds;
 };
 
-/// Streams to attach, borrowed; -1 is not asked for. With `framed`, `out` takes both streams but those that are
-/// to be skipped.
+/// Streams to attach, borrowed; -1 is not asked for. With `framed`, `out` takes both streams but those that
+/// are to be skipped.
 struct Streams {
     int in = -1;
     int out = -1;
@@ -40,6 +40,7 @@ struct Streams {
     bool skip_err = false;
     bool lossless = false;
     bool hold_stdin = false;
+    bool ends_with_stdin = false;
 };
 
 /// The members of a request that say which of its descriptors are which, and the descriptors (borrowed).

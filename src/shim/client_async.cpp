@@ -80,7 +80,8 @@ struct AsyncClient::State : std::enable_shared_from_this<State> {
         while (!unsent.empty()) {
             Pending& call = *unsent.front();
             // A shim that is gone is told by reading.
-            if (send_message(socket.fd(), call.text, call.fds, false) == SendResult::would_block) return false;
+            if (send_message(socket.fd(), call.text, call.fds, false) == SendResult::would_block)
+                return false;
             std::string().swap(call.text);
             unsent.pop_front();
         }
@@ -170,7 +171,8 @@ AsyncClient::AsyncClient(async::Context& context, UniqueFd socket, Listener list
 }
 
 std::shared_ptr<AsyncClient> AsyncClient::connect(async::Context& context, int directory, Listener listener) {
-    return std::make_shared<AsyncClient>(context, connect_beneath(directory, kSocketName), std::move(listener));
+    return std::make_shared<AsyncClient>(context, connect_beneath(directory, kSocketName),
+                                         std::move(listener));
 }
 
 AsyncClient::~AsyncClient() {
@@ -211,7 +213,8 @@ async::Task<Answer> AsyncClient::call(std::string op, json::Object members, std:
     co_return take_answer(pending);
 }
 
-async::Task<json::Object> AsyncClient::call_object(std::string op, json::Object members, std::vector<int> fds) {
+async::Task<json::Object> AsyncClient::call_object(std::string op, json::Object members,
+                                                   std::vector<int> fds) {
     Answer answer = co_await call(std::move(op), std::move(members), std::move(fds));
     if (!answer.ok.is_object()) co_return json::Object{};
     co_return std::move(answer.ok.get_object());

@@ -15,10 +15,11 @@
 #include "base/unique_fd.h"
 #include "shim/client.h"
 
-/// The client of one shim for coroutines (docs/shim.md): one connection, any number of calls in flight, answers
-/// matched by their ids. Belongs to its context's thread. Errors that the shim answers are thrown as by the
-/// blocking Client: its kind and message, ProgramError for a program that can't be executed. unavailable "the
-/// shim is gone" where the connection ends before the answer. A call that is cancelled was perhaps carried out.
+/// The client of one shim for coroutines (docs/shim.md): one connection, any number of calls in flight,
+/// answers matched by their ids. Belongs to its context's thread. Errors that the shim answers are thrown as
+/// by the blocking Client: its kind and message, ProgramError for a program that can't be executed.
+/// unavailable "the shim is gone" where the connection ends before the answer. A call that is cancelled was
+/// perhaps carried out.
 ///
 /// Idle it holds one coroutine and no buffer.
 namespace berth::shim {
@@ -50,7 +51,8 @@ class AsyncClient {
     /// `fds` are borrowed until it ends.
     async::Task<Answer> call(std::string op, json::Object members = {}, std::vector<int> fds = {});
     /// As call, for answers that are objects without descriptors.
-    async::Task<json::Object> call_object(std::string op, json::Object members = {}, std::vector<int> fds = {});
+    async::Task<json::Object> call_object(std::string op, json::Object members = {},
+                                          std::vector<int> fds = {});
 
     async::Task<json::Object> hello();
     async::Task<json::Object> state();

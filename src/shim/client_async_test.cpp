@@ -122,8 +122,9 @@ TEST_F(AsyncClientTest, many_calls_in_flight_and_their_errors) {
         EXPECT_EQ(kind, ErrorKind::invalid_argument);
 
         // A body that no message could hold.
-        std::string long_process = R"({"args":["/bin/busybox","true"],"cwd":"/","user":{"uid":0,"gid":0},"env":["A=)" +
-                                   std::string(100'000, 'x') + "\"]}";
+        std::string long_process =
+            R"({"args":["/bin/busybox","true"],"cwd":"/","user":{"uid":0,"gid":0},"env":["A=)" +
+            std::string(100'000, 'x') + "\"]}";
         co_await client.exec("long", long_process);
         ExecResult result = co_await client.exec_wait("long");
         EXPECT_EQ(result.code, 0);

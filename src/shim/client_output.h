@@ -44,7 +44,8 @@ class ClientOutput {
         ~Owner() = default;
     };
 
-    /// `ends_socket`: a socket's other end is told when all has been delivered, whoever else holds the socket.
+    /// `ends_socket`: a socket's other end is told when all has been delivered, whoever else holds the
+    /// socket.
     ClientOutput(Loop& loop, UniqueFd fd, bool lossless, bool ends_socket, Owner& owner);
 
     /// `header` (may be empty) and `data` one after the other. Calls nobody; look at state() afterwards.

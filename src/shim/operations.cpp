@@ -68,6 +68,7 @@ AttachRequest take_streams(Call& call) {
     AttachRequest request;
     request.lossless = member(call, "lossless", false);
     request.hold_stdin = member(call, "hold_stdin", false);
+    request.ends_with_stdin = member(call, "ends_with_stdin", false);
     if (in) request.source = take_fd(call);
     if (member(call, "framed", false)) {
         request.framing = Framing::docker;

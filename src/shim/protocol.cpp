@@ -56,6 +56,16 @@ std::string kind_name(ErrorKind kind) {
     return name;
 }
 
+/// Texts with names that a client or an image chose may be of any length: a message must hold them, with all
+/// bytes escaped, and be JSON. The ends say what was tried and what came of it.
+constexpr size_t kMaxErrorEnd = 4096;
+
+std::string sendable(std::string_view text) {
+    if (text.size() <= 2 * kMaxErrorEnd) return json::valid_utf8(std::string(text));
+    return json::valid_utf8(
+        fmt::format("{} … {}", text.substr(0, kMaxErrorEnd), text.substr(text.size() - kMaxErrorEnd)));
+}
+
 }  // namespace
 
 SendResult send_message(int socket, std::string_view text, const std::vector<int>& fds, bool wait) {
@@ -114,7 +124,8 @@ std::optional<Message> receive_message(int socket, bool wait) {
 }
 
 json::Object encode_error(const Error& error) {
-    json::Object object{{"kind", kind_name(error.kind())}, {"message", error.what()}, {"code", error.code()}};
+    json::Object object{
+        {"kind", kind_name(error.kind())}, {"message", sendable(error.what())}, {"code", error.code()}};
     if (const auto* program = dynamic_cast<const ProgramError*>(&error))
         object["exit_code"] = program->exit_code();
     return object;

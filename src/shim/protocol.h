@@ -52,7 +52,8 @@ class ProgramError : public Error {
     int exit_code_;
 };
 
-/// {"kind":…,"message":…,"code":…[,"exit_code":…]} and back (thrown). An unknown kind becomes `internal`.
+/// {"kind":…,"message":…,"code":…[,"exit_code":…]} and back (thrown). An unknown kind becomes `internal`; of
+/// a long text the middle is left out, so that it always fits into a message.
 json::Object encode_error(const Error& error);
 [[noreturn]] void throw_error(const json::Object& object);
 

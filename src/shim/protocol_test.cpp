@@ -121,6 +121,20 @@ TEST(ErrorOnTheWire, keeps_kind_message_and_code) {
     }
 }
 
+TEST(ErrorOnTheWire, a_text_of_any_length_fits_into_a_message) {
+    for (const char* letter : {"x", "\x01", "ä", "\xff"}) {
+        std::string text = "exec: ";
+        while (text.size() < 3 * kMaxMessage) text += letter;
+        Error error(ErrorKind::not_found, text + ": not found");
+        std::string wire = json::print(json::Object{{"id", 1}, {"error", encode_error(error)}});
+        EXPECT_LT(wire.size(), kMaxMessage);
+        json::Value back = json::parse(wire);
+        std::string message(back.as_object()["error"].as_object()["message"].as_string());
+        EXPECT_TRUE(message.starts_with("exec: ")) << message;
+        EXPECT_TRUE(message.ends_with(": not found")) << message;
+    }
+}
+
 TEST(ErrorOnTheWire, keeps_the_exit_code_of_a_program_that_can_not_run) {
     json::Object wire = encode_error(ProgramError(Error(ErrorKind::not_found, "exec: x", ENOENT), 127));
     try {

@@ -15,8 +15,8 @@
 #include "shim/run.h"
 #include "sys/file.h"
 
-/// Tests against a real shim with a real container. The test's own program is the shim too: its main() begins with
-/// `if (argc > 1 && std::strcmp(argv[1], "run") == 0) return shim::run_main(argc - 1, argv + 1);`.
+/// Tests against a real shim with a real container. The test's own program is the shim too: its main() begins
+/// with `if (argc > 1 && std::strcmp(argv[1], "run") == 0) return shim::run_main(argc - 1, argv + 1);`.
 namespace berth::shim {
 
 inline constexpr const char* kBusybox = "/bin/busybox";

@@ -127,7 +127,8 @@ void Stdio::end(Output& output) {
     // The pty is both streams.
     bool last = console_ || !outputs_[output.stream == Stream::out ? 1 : 0].fd;
     if (last && !draining_) {
-        // Clients ask for the exit code as soon as they have read the end: most often the process's is a moment away.
+        // Clients ask for the exit code as soon as they have read the end: most often the process's is a
+        // moment away.
         last_end_.arm<&Stdio::finish_clients>(loop_, kLongestExit, this);
         return;
     }
@@ -252,6 +253,7 @@ void Stdio::read_source(Attachment& attachment) {
 void Stdio::source_ended(Attachment& attachment) {
     bool holds = attachment.hold_stdin();
     attachment.drop_source();
+    if (attachment.ends_with_stdin()) attachment.finish_all();
     if (stdin_once_ && !holds) close_stdin();
     sweep();
 }

@@ -32,13 +32,14 @@ enum class Framing {
 
 /// What a client asks for; empty descriptors are streams that it doesn't want. Descriptors are taken over.
 struct AttachRequest {
-    UniqueFd source{};  ///< read for stdin
-    UniqueFd out{};     ///< with a framing but raw: both streams,
+    UniqueFd source{};           ///< read for stdin
+    UniqueFd out{};              ///< with a framing but raw: both streams,
     std::array<bool, 2> skip{};  ///< but not these
     UniqueFd err{};
     Framing framing = Framing::raw;
     bool lossless = false;
-    bool hold_stdin = false;  ///< stdin stays open when this source ends, even with `stdin_once`
+    bool hold_stdin = false;       ///< stdin stays open when this source ends, even with `stdin_once`
+    bool ends_with_stdin = false;  ///< the outputs end with the source
     /// Delivered before anything else, by stream (borrowed for the call).
     std::array<std::string_view, 2> first{};
 };

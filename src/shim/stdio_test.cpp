@@ -149,6 +149,21 @@ TEST_F(StdioTest, a_process_without_outputs_that_goes_on_holds_no_client) {
     EXPECT_EQ(available(ours.get()), "<end>");
 }
 
+TEST_F(StdioTest, outputs_may_end_with_the_source) {
+    make();
+    std::array<int, 2> pair{};
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()), 0);
+    UniqueFd ours(pair[0]), theirs(pair[1]);
+    stdio->attach(1, {.source = theirs.duplicate(),
+                      .out = std::move(theirs),
+                      .framing = Framing::docker,
+                      .ends_with_stdin = true});
+    ASSERT_EQ(shutdown(ours.get(), SHUT_WR), 0);
+    run_until([&] { return detaches == 1; });
+    EXPECT_EQ(available(ours.get()), "<end>");
+    EXPECT_TRUE(stdio->stdin_open());
+}
+
 TEST_F(StdioTest, what_stdin_did_not_take_is_no_error_for_the_client) {
     make();
     std::array<int, 2> pair{};

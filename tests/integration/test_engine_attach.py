@@ -183,12 +183,30 @@ def test_reattach_after_the_daemon_was_killed(make_daemon):
         first.send(b"one\n")
         first.read_until(b"got one\n")
         made.kill()
+        # The daemon was not in the way of these bytes.
+        first.send(b"two\n")
+        first.read_until(b"got two\n")
         made.start()
         with made.hijack(f"/containers/{identity}/attach?{ALL}") as second:
-            second.send(b"two\n")
-            second.read_until(b"got two\n")
-        # The daemon is not in the way of the output: who was attached still is.
-        first.read_until(b"got two\n")
+            second.send(b"three\n")
+            second.read_until(b"got three\n")
+        first.read_until(b"got three\n")
+
+
+def test_terminal_after_the_daemon_was_killed(make_daemon):
+    """Its input goes through the daemon (detach keys): the client is let go, and attaches anew."""
+    made = make_daemon()
+    identity = create(made, "sh", "-c", "while read x; do echo got $x; done", Tty=True, StdinOnce=False)
+    made.post(f"/containers/{identity}/start")
+    with made.hijack(f"/containers/{identity}/attach?{ALL}") as first:
+        first.send(b"one\n")
+        first.read_until(b"got one\r\n")
+        made.kill()
+        first.read_all()
+    made.start()
+    with made.hijack(f"/containers/{identity}/attach?{ALL}") as second:
+        second.send(b"two\n")
+        second.read_until(b"got two\r\n")
 
 
 # --- WebSocket -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ BERTH_KILLS sets the number of kills.
 """
 
 import http.client
+import itertools
 import os
 import random
 import re
@@ -43,12 +44,12 @@ class Fact:
 
 
 class Worker(threading.Thread):
-    def __init__(self, daemon, number, seed, kept):
+    def __init__(self, daemon, number, seed, kept, names):
         super().__init__()
         self.daemon_under_test, self.number = daemon, number
         self.random = random.Random(f"{seed}-{number}")
         self.facts, self.stop, self.error = kept, False, None
-        self.count = len(kept)
+        self.names = names
 
     def call(self, method, target, body=None):
         try:
@@ -70,8 +71,8 @@ class Worker(threading.Thread):
         if len(alive) < 3 or (len(alive) < 6 and self.random.random() < 0.3):
             return self.create()
         fact = self.random.choice(alive)
-        verbs = {"created": [self.start, self.remove], "running": [self.execute, self.logs, self.update, self.finish, self.remove, self.execute],
-                 "exited": [self.start, self.remove, self.logs]}
+        verbs = {"created": [self.start_one, self.remove], "running": [self.execute, self.logs, self.update, self.finish, self.remove, self.execute],
+                 "exited": [self.start_one, self.remove, self.logs]}
         self.random.choice(verbs[fact.state])(fact)
 
     def change(self, fact, what, method, target, body=None, ok=(200, 201, 204)):
@@ -83,15 +84,14 @@ class Worker(threading.Thread):
         return answer
 
     def create(self):
-        self.count += 1
-        fact = Fact(f"chaos-{self.number}-{self.count}")
+        fact = Fact(f"chaos-{next(self.names)}")
         self.facts.append(fact)
         body = {"Image": IMAGE, "Cmd": ["sh", "-c", PROGRAM], "Labels": {"worker": str(self.number)},
                 "HostConfig": {"NetworkMode": "none", "Binds": [f"{fact.name}:/data"]}}
         fact.identity = self.change(fact, "create", "POST", f"/containers/create?name={fact.name}", body).json["Id"]
         fact.state = "created"
 
-    def start(self, fact):
+    def start_one(self, fact):
         if fact.state == "exited":
             return self.remove(fact)  # /end is there: it would exit at once
         self.change(fact, "start", "POST", f"/containers/{fact.identity}/start")
@@ -171,8 +171,12 @@ def check(daemon, fact) -> None:
     assert status in allowed, f"{fact.name} is {status}; {fact.state}, {fact.open}: {found['State']}"
     pid = found["State"]["Pid"]
     if status == "running":
-        cgroups = Path(f"/proc/{pid}/cgroup").read_text()
-        assert fact.identity in cgroups, f"{fact.name}: process {pid} is another one's"
+        try:
+            cgroups = Path(f"/proc/{pid}/cgroup").read_text()
+            assert fact.identity in cgroups, f"{fact.name}: process {pid} is another one's"
+        except (FileNotFoundError, ProcessLookupError):
+            # It ended meanwhile, because it was told to.
+            assert fact.open in ("end", "wait", "remove"), f"{fact.name}: process {pid} is gone"
     else:
         assert pid == 0
     if status == "exited":
@@ -209,9 +213,10 @@ def run_chaos(make_daemon, kills: int) -> None:
     seed = os.environ.get("BERTH_SEED") or os.urandom(4).hex()
     source = random.Random(seed)
     made = make_daemon()
+    names = itertools.count()
     kept: list[list[Fact]] = [[] for _ in range(WORKERS)]
     for kill in range(kills):
-        workers = [Worker(made, number, f"{seed}-{kill}", kept[number]) for number in range(WORKERS)]
+        workers = [Worker(made, number, f"{seed}-{kill}", kept[number], names) for number in range(WORKERS)]
         for worker in workers:
             worker.start()
         time.sleep(source.uniform(0.05, SECONDS_UNDER_LOAD))  # the random point
@@ -234,6 +239,7 @@ def run_chaos(make_daemon, kills: int) -> None:
     found = {container["Names"][0][1:] for container in made.get("/containers/json?all=1").json}
     assert found == known, seed
     made.remove_all()
+    made.stop()  # what is removed in the background is done at the end
     # Snapshots, folders and volumes of all that is gone.
     for folder in ("containers", "volumes"):
         left = [name for name in os.listdir(made.data_root / folder) if name not in ("metadata.db", "backingFsBlockDev")]

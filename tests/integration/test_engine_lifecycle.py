@@ -285,13 +285,16 @@ def test_remove(engine):
     assert f"No such container: {name}" in engine.fails("rm", name)
 
 
-def test_remove_leaves_no_traces(engine):
-    name = engine.start_container("sh", "-c", "echo x > /file; sleep 1000")
-    identity = engine.inspect(name)["Id"]
-    engine.cli("rm", "-f", name)
-    found = [os.path.join(folder, entry) for top in (engine.data_root, engine.exec_root)
+def test_remove_leaves_no_traces(make_daemon):
+    made = make_daemon()
+    name = made.start_container("sh", "-c", "echo x > /file; sleep 1000")
+    identity = made.inspect(name)["Id"]
+    made.cli("rm", "-f", name)
+    made.stop()  # files go in the background, at the latest now
+    found = [os.path.join(folder, entry) for top in (made.data_root, made.exec_root)
              for folder, folders, files in os.walk(top) for entry in folders + files if identity in entry]
     assert not found
+    made.start()
 
 
 def test_ps(engine):

@@ -194,15 +194,18 @@ class Collector:
             self.sock.listen()
 
     def take(self, wanted: bytes) -> bytes:
-        if self.stream:
-            connection, _ = self.sock.accept()
-            connection.settimeout(30)
-            self.sock.close()
-            self.sock = connection
-            self.stream = False
+        """What came, over one or several connections, up to `wanted`."""
         data = b""
+        source = None if self.stream else self.sock
         while wanted not in data:
-            data += self.sock.recv(65536)
+            if source is None:
+                source, _ = self.sock.accept()
+                source.settimeout(30)
+            more = source.recv(65536)
+            data += more
+            if not more:
+                source.close()
+                source = None
         return data
 
     def close(self):

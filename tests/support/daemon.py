@@ -453,18 +453,15 @@ class Daemon:
         return "berth-" + hashlib.sha256(str(self.exec_root).encode()).hexdigest()[:8]
 
     def shims(self) -> list[int]:
-        """Processes (of ours) that have the exec root on their command line or as their folder."""
-        found, root = [], os.fsencode(self.exec_root)
+        """The shims of this daemon's containers: their bundles are in its exec root."""
+        found, root = [], f"{self.exec_root}/"
         for entry in os.listdir("/proc"):
-            if not entry.isdigit() or int(entry) == os.getpid():
-                continue
             try:
-                command = Path(f"/proc/{entry}/cmdline").read_bytes()
-                folder = os.fsencode(os.readlink(f"/proc/{entry}/cwd"))
+                if entry.isdigit() and Path(f"/proc/{entry}/cmdline").read_bytes().startswith(b"berth-shim\0") and any(
+                        os.readlink(f"/proc/{entry}/fd/{fd}").startswith(root) for fd in os.listdir(f"/proc/{entry}/fd")):
+                    found.append(int(entry))
             except OSError:
                 continue
-            if b"shim" in command.split(b"\0")[0] and (root in command or folder.startswith(root)):
-                found.append(int(entry))
         return found
 
     def _remove_cgroups(self) -> list[str]:

@@ -47,6 +47,7 @@ async::Task<void> Containers::shutdown(bool stop_containers, std::chrono::second
     for (const ContainerPointer& container : roster->containers.all())
         if (container->cancel_restart) std::exchange(container->cancel_restart, {})();
     if (stop_containers) co_await stop_all(roster, limit);
+    co_await wait_for_cleanups(roster, std::chrono::seconds(10));
 }
 
 async::Task<spec::api::CreateResponse> Containers::create(std::string name,

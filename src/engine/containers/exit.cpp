@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -21,10 +22,17 @@ namespace {
 
 /// How it ended, where the shim could not tell. Blocking.
 shim::ExitRecord find_exit(const std::string& bundle) {
+    // What is killed closes its descriptors one by one: its socket may take connections a moment longer.
+    constexpr int kAttempts = 200;
+    constexpr std::chrono::milliseconds kPause(10);
     try {
         UniqueFd directory = sys::open_file(bundle, O_RDONLY | O_DIRECTORY);
-        if (std::optional<shim::ExitRecord> known = shim::read_exit(directory.get())) return *known;
-        if (std::optional<shim::ExitRecord> found = shim::recover(directory.get())) return *found;
+        for (int attempt = 0; attempt < kAttempts; ++attempt) {
+            if (attempt > 0) std::this_thread::sleep_for(kPause);
+            if (std::optional<shim::ExitRecord> known = shim::read_exit(directory.get())) return *known;
+            if (std::optional<shim::ExitRecord> found = shim::recover(directory.get())) return *found;
+        }
+        log::warning("{}: the shim broke its connection off, but lives", bundle);
     } catch (const Error& error) {
         log::warning("{}: {}", bundle, error.what());
     }
@@ -121,8 +129,8 @@ shim::AsyncClient::Listener shim_listener(RosterPointer roster, ContainerPointer
         const json::Value* name = event.if_contains("event");
         if (name == nullptr || !name->is_string() || name->get_string() != "exited" || life->exit_seen)
             return;
-        life->exit_seen = true;
         shim::ExitRecord exit = json::decode<shim::ExitRecord>(json::Value(event));
+        life->exit_seen = true;
         container->operations.post("exit of " + container->id(),
                                    record_exit(roster, container, life, std::move(exit)));
     };
@@ -141,6 +149,8 @@ async::Task<void> record_exit(RosterPointer roster, ContainerPointer container, 
         co_return;
     }
     if (container->cancel_health) std::exchange(container->cancel_health, {})();
+    // Before the waits below, as a restart waits for this exit.
+    bool goes_away = container->record().host_config.AutoRemove && !container->is_restarted_by_user;
     container->detach_shim();
     roster->services.forwarding.ended(container->id());
     ContainerState state = state_after(*roster, *container, exit);
@@ -154,7 +164,7 @@ async::Task<void> record_exit(RosterPointer roster, ContainerPointer container, 
     co_await release_resources(roster, container);
     if (state.status == ContainerStatus::restarting)
         restart_later(roster, container, container->backoff.next(ran));
-    else if (container->record().host_config.AutoRemove && !container->is_restarted_by_user)
+    else if (goes_away)
         remove_soon(roster, container);
 }
 

@@ -44,6 +44,9 @@ struct ProbeRun {
     RosterPointer roster;
     ContainerPointer container;
     HealthSettings settings;
+    /// Copies, for the pool: the container's own may change meanwhile.
+    ContainerRecord record;
+    pid_t pid = 0;
     std::string exec_id = random_hex(32);
     UniqueFd output = sys::memory_file("health", "");
 
@@ -60,11 +63,11 @@ struct ProbeRun {
 
 /// As config.json has a process. Blocking: looks up the user in the container.
 std::string probe_process(const ProbeRun& probe, const DaemonConfig& daemon) {
-    const ContainerRecord& record = probe.container->record();
+    const ContainerRecord& record = probe.record;
     spec::api::ExecCreateRequest request;
     request.Cmd = probe.settings.command;
     request.AttachStdout = request.AttachStderr = true;
-    std::string root_path = fmt::format("/proc/{}/root", probe.container->state().pid);
+    std::string root_path = fmt::format("/proc/{}/root", probe.pid);
     UniqueFd root = sys::open_file(root_path, O_PATH | O_DIRECTORY);
     ExecInput input{.id = record.id,
                     .config = record.config,
@@ -107,8 +110,11 @@ async::Task<void> end_probe(std::shared_ptr<shim::AsyncClient> shim, std::string
 
 async::Task<HealthProbe> run_probe(RosterPointer roster, ContainerPointer container, HealthSettings settings,
                                    std::shared_ptr<shim::AsyncClient> shim) {
-    auto run = std::make_shared<ProbeRun>(
-        ProbeRun{.roster = roster, .container = container, .settings = std::move(settings)});
+    auto run = std::make_shared<ProbeRun>(ProbeRun{.roster = roster,
+                                                   .container = container,
+                                                   .settings = std::move(settings),
+                                                   .record = container->record(),
+                                                   .pid = container->state().pid});
     HealthProbe probe{.start_ns = now_ns()};
     bool is_late = false;
     try {
@@ -139,6 +145,13 @@ bool restarts_unhealthy(const ContainerRecord& record) {
     return is_set(spec::api::items(record.config.Labels)) || is_set(record.host_config.Annotations);
 }
 
+/// For the queue: else it could undo what an operation is about to commit.
+async::Task<void> keep_health(RosterPointer roster, ContainerPointer container) {
+    if (!container->is_running()) co_return;
+    std::string id = container->id();
+    co_await roster->write_state(id, container->state());
+}
+
 void take_result(RosterPointer roster, ContainerPointer container, const HealthSettings& settings,
                  HealthProbe probe) {
     HealthStatus before = container->state().health.status;
@@ -148,11 +161,7 @@ void take_result(RosterPointer roster, ContainerPointer container, const HealthS
     container->notify();
     if (now == before) return;
     roster->publish(*container, fmt::format("health_status: {}", to_string(now)));
-    std::string id = container->id();
-    roster->services.database.write_later(
-        "health of container " + id, [id, state = encode_state(container->state())](db::Database& database) {
-            database.run("UPDATE containers SET state = ? WHERE id = ?", state, id);
-        });
+    container->operations.post("health of container " + container->id(), keep_health(roster, container));
     if (now == HealthStatus::unhealthy && restarts_unhealthy(container->record())) {
         log::info("container {} is unhealthy: it is restarted", container->record().name);
         roster->services.control.spawn("restart of unhealthy container " + container->record().name,

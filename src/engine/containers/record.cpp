@@ -76,6 +76,11 @@ Health decode_health(const json::Object& from) {
     return health;
 }
 
+/// What a probe printed, and names of files, may be any bytes: a row must be readable all the same.
+std::string text_of(const json::Object& body) {
+    return json::valid_utf8(json::print(body));
+}
+
 }  // namespace
 
 std::string_view to_string(ContainerStatus status) {
@@ -99,7 +104,7 @@ std::string encode_record(const ContainerRecord& record) {
     body["path"] = record.path;
     body["args"] = json::encode(record.args);
     body["mounts"] = json::encode(record.mounts);
-    return json::print(body);
+    return text_of(body);
 }
 
 ContainerRecord decode_record(std::string_view text) {
@@ -137,7 +142,7 @@ std::string encode_state(const ContainerState& state) {
     body["stopped_by_user"] = state.stopped_by_user;
     body["generation"] = state.generation;
     if (state.health.status != HealthStatus::none) body["health"] = encode_health(state.health);
-    return json::print(body);
+    return text_of(body);
 }
 
 ContainerState decode_state(std::string_view text) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -80,11 +81,38 @@ Found read_all(const RosterPointer& roster) {
     return found;
 }
 
-/// What a creation, or the end of a removal, left. Blocking.
-void remove_strays(const RosterPointer& roster, const Found& found) {
+/// What a creation or a removal that was cut short left: nothing has their ids any more.
+struct Strays {
+    std::vector<std::string> snapshots, folders, bundles;
+    bool is_same_boot = false;
+};
+
+Strays find_strays(const Found& found) {
     std::set<std::string> known;
     for (const Found::Row& row : found.rows) known.insert(row.record.id);
-    store::Snapshots& snapshots = roster->services.images.store().snapshots();
+    auto unknown = [&](const std::set<std::string>& ids) {
+        std::vector<std::string> strays;
+        std::ranges::set_difference(ids, known, std::back_inserter(strays));
+        return strays;
+    };
+    return {.snapshots = unknown(found.snapshots),
+            .folders = unknown(found.folders),
+            .bundles = unknown(found.bundles),
+            .is_same_boot = found.is_same_boot};
+}
+
+void end_stray_shim(const std::string& bundle) {
+    UniqueFd directory = sys::open_file(bundle, O_RDONLY | O_DIRECTORY);
+    try {
+        shim::Client::connect(directory.get()).shutdown();
+    } catch (const Error&) {
+        shim::recover(directory.get());
+    }
+}
+
+/// Blocking.
+void remove_strays(Roster& roster, const Strays& strays) {
+    store::Snapshots& snapshots = roster.services.images.store().snapshots();
     auto attempt = [](const std::string& what, auto work) {
         try {
             work();
@@ -92,25 +120,20 @@ void remove_strays(const RosterPointer& roster, const Found& found) {
             log::warning("{}: {}", what, error.what());
         }
     };
-    for (const std::string& id : found.snapshots)
-        if (!known.contains(id)) attempt("snapshot " + id, [&] { snapshots.remove(id); });
-    for (const std::string& id : found.folders)
-        if (!known.contains(id))
-            attempt(id, [&] { sys::remove_tree_at(AT_FDCWD, roster->directory_of(id)); });
-    for (const std::string& id : found.bundles) {
-        if (known.contains(id)) continue;
+    for (const std::string& id : strays.bundles)
         attempt(id, [&] {
-            if (found.is_same_boot) {
-                UniqueFd directory = sys::open_file(roster->bundle_of(id), O_RDONLY | O_DIRECTORY);
-                try {
-                    shim::Client::connect(directory.get()).shutdown();
-                } catch (const Error&) {
-                    shim::recover(directory.get());
-                }
-            }
-            remove_bundle(roster->bundle_of(id));
+            if (strays.is_same_boot) end_stray_shim(roster.bundle_of(id));
+            remove_bundle(roster.bundle_of(id));
         });
-    }
+    for (const std::string& id : strays.snapshots) attempt("snapshot " + id, [&] { snapshots.remove(id); });
+    for (const std::string& id : strays.folders)
+        attempt(id, [&] { sys::remove_tree_at(AT_FDCWD, roster.directory_of(id)); });
+    if (!strays.snapshots.empty()) attempt("layers", [&] { snapshots.collect(); });
+}
+
+async::Task<void> remove_strays_in_background(RosterPointer roster, Strays strays) {
+    auto work = [&] { remove_strays(*roster, strays); };
+    co_await async::run_blocking(std::move(work));
 }
 
 int64_t modified_ns(const std::string& path) {
@@ -155,17 +178,28 @@ shim::ExitRecord lost_exit(std::string why) {
     return exit;
 }
 
+/// Nothing: a shim that is just dying could still be connected to.
+std::optional<shim::ExitRecord> read_dead_once(int bundle, bool is_same_boot) {
+    std::optional<shim::ExitRecord> exit = shim::read_exit(bundle);
+    if (!is_same_boot) return exit;
+    // Even with a record the shim may have died before it had cleaned up.
+    std::optional<shim::ExitRecord> found = shim::recover(bundle);
+    return exit ? exit : found;
+}
+
 /// Blocking.
 shim::ExitRecord read_dead(const std::string& bundle, bool is_same_boot) {
     try {
         UniqueFd directory = sys::open_file(bundle, O_RDONLY | O_DIRECTORY);
-        std::optional<shim::ExitRecord> exit = shim::read_exit(directory.get());
-        // Even with a record the shim may have died before it had cleaned up.
-        if (is_same_boot)
-            if (std::optional<shim::ExitRecord> found = shim::recover(directory.get()); !exit) exit = found;
-        if (exit) return *exit;
+        int attempts = is_same_boot ? 100 : 1;
+        for (int attempt = 0; attempt < attempts; ++attempt) {
+            if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+            if (std::optional<shim::ExitRecord> exit = read_dead_once(directory.get(), is_same_boot))
+                return *exit;
+        }
     } catch (const Error& error) {
-        log::warning("{}: {}", bundle, error.what());
+        // Without shim.json no shim was ever there.
+        if (error.kind() != ErrorKind::not_found) log::warning("{}: {}", bundle, error.what());
     }
     shim::ExitRecord none = lost_exit(is_same_boot ? "" : "the machine was restarted");
     none.started = false;
@@ -303,6 +337,7 @@ async::Task<void> recover_one(RosterPointer roster, ContainerPointer container, 
     }
     if (has_snapshot || container->is_running()) co_return;
     if (std::shared_ptr<Life> life = container->life) co_await life->released.wait();
+    roster->services.volumes.restore(container->id(), container->record().mounts, false);
     co_await finish_removal(roster, container, container->record().host_config.AutoRemove);
 }
 
@@ -335,25 +370,40 @@ void forward_log(Roster& roster, const ManagedContainer& container) {
     }
 }
 
+/// What shareable containers had as /dev/shm, of those that don't run any more.
+async::Task<void> release_shared_memories(RosterPointer roster) {
+    std::vector<std::string> running;
+    for (const ContainerPointer& container : roster->containers.all())
+        if (container->is_running()) running.push_back(container->id());
+    std::string folder = roster->config->exec_root + "/shm";
+    auto work = [&] {
+        for (const std::string& id : ids_in(folder))
+            if (std::ranges::find(running, id) == running.end()) release_shared_memory(folder + "/" + id);
+    };
+    co_await async::run_blocking(std::move(work));
+}
+
 }  // namespace
 
 async::Task<void> recover_containers(RosterPointer roster) {
     auto read = [roster] { return read_all(roster); };
     Found found = co_await async::run_blocking(std::move(read));
-    auto clean = [&roster, &found] { remove_strays(roster, found); };
-    co_await async::run_blocking(std::move(clean));
+    std::set<std::string> snapshots = found.snapshots, bundles = found.bundles;
+    roster->services.control.spawn("removing strays",
+                                   remove_strays_in_background(roster, find_strays(found)));
     enter(roster, found);
 
     std::vector<async::Task<void>> tasks;
     for (const ContainerPointer& container : roster->containers.all())
-        tasks.push_back(recover_logged(roster, container, found.bundles.contains(container->id()),
-                                       found.snapshots.contains(container->id()), found.is_same_boot));
+        tasks.push_back(recover_logged(roster, container, bundles.contains(container->id()),
+                                       snapshots.contains(container->id()), found.is_same_boot));
     co_await async::all_of(std::move(tasks), 64);
 
     for (const ContainerPointer& container : roster->containers.all())
         roster->services.volumes.restore(container->id(), container->record().mounts,
                                          container->is_running());
     roster->services.volumes.finish_restore();
+    co_await release_shared_memories(roster);
     StateDb::Work note = [boot_id = found.boot_id](db::Database& database) {
         database.run("INSERT OR REPLACE INTO meta(key, value) VALUES ('boot_id', ?)", boot_id);
     };

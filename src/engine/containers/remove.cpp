@@ -57,14 +57,48 @@ async::Task<void> end_shim(ContainerPointer container) {
     if (is_gone) co_await life->released.wait();
 }
 
+/// What nobody misses once the record is gone.
 struct Remains {
-    store::Snapshots* snapshots;
-    std::string id, directory;
+    store::Store* store;
+    std::string id, image_id, directory;
 };
 
 void remove_remains(const Remains& remains) {
-    if (remains.snapshots->find(remains.id)) remains.snapshots->remove(remains.id);
+    store::Snapshots& snapshots = remains.store->snapshots();
+    if (snapshots.find(remains.id)) snapshots.remove(remains.id);
     sys::remove_tree_at(AT_FDCWD, remains.directory);
+    // An image that was removed meanwhile left its layers to this container.
+    std::optional<Digest> image = Digest::try_parse(remains.image_id);
+    if (image && !remains.store->find(*image)) snapshots.collect();
+}
+
+/// Unmounting a root file system may sync the disk: nobody waits for that.
+async::Task<void> clean_up(RosterPointer roster, ContainerPointer container) {
+    struct Done {
+        Roster& roster;
+        ~Done() {
+            if (--roster.cleanups == 0) roster.cleaned_up.set();
+        }
+    } done{*roster};
+    try {
+        co_await end_shim(container);
+        async::Semaphore::Permit turn = co_await roster->cleanup_turns.acquire();
+        Remains remains{.store = &roster->services.images.store(),
+                        .id = container->id(),
+                        .image_id = container->record().image_id,
+                        .directory = container->directory()};
+        auto work = [&remains] { remove_remains(remains); };
+        co_await async::run_blocking(std::move(work));
+    } catch (const Error& error) {
+        log::warning("what is left of container {} stays until the daemon's next start: {}", container->id(),
+                     error.what());
+    }
+}
+
+void clean_up_later(RosterPointer roster, ContainerPointer container) {
+    if (roster->cleanups++ == 0) roster->cleaned_up.reset();
+    roster->services.control.spawn("cleaning up after container " + container->id(),
+                                   clean_up(roster, container));
 }
 
 /// False where it runs (again): it has to be killed first.
@@ -79,7 +113,6 @@ async::Task<bool> finish_in_queue(RosterPointer roster, ContainerPointer contain
     container->set_state(state);
     std::exception_ptr failure;
     try {
-        co_await end_shim(container);
         co_await finish_removal(roster, container, with_volumes);
         co_return true;
     } catch (...) {
@@ -136,14 +169,8 @@ void remove_soon(RosterPointer roster, ContainerPointer container) {
 }
 
 async::Task<void> finish_removal(RosterPointer roster, ContainerPointer container, bool with_volumes) {
-    Remains remains{.snapshots = &roster->services.images.store().snapshots(),
-                    .id = container->id(),
-                    .directory = container->directory()};
     std::string id = container->id();
     roster->services.forwarding.removed(id);
-    auto work = [remains] { remove_remains(remains); };
-    co_await async::run_blocking(std::move(work));
-    co_await roster->services.volumes.release(id, with_volumes);
     co_await roster->erase(id);
     roster->containers.release_name(container->record().name, id);
     roster->containers.remove(id);
@@ -151,8 +178,20 @@ async::Task<void> finish_removal(RosterPointer roster, ContainerPointer containe
     container->abandon_sessions();
     ++container->exits;
     container->last_exit.exit_code = container->state().exit_code;
+    co_await roster->services.volumes.release(id, with_volumes);
+    clean_up_later(roster, container);
     roster->publish(*container, "destroy");
     container->notify();
+}
+
+async::Task<void> wait_for_cleanups(RosterPointer roster, std::chrono::seconds limit) {
+    if (roster->cleanups == 0) co_return;
+    try {
+        async::Task<void> cleaned_up = roster->cleaned_up.wait();
+        co_await async::with_timeout(limit, "cleaning up", std::move(cleaned_up));
+    } catch (const Error&) {
+        // The next start of the daemon does it.
+    }
 }
 
 async::Task<spec::api::PruneReport> prune_containers(RosterPointer roster, spec::api::Filters filters) {

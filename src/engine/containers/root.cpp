@@ -70,6 +70,20 @@ ViewJob plan_view(const RosterPointer& roster, const ManagedContainer& container
     return job;
 }
 
+/// A shim that still ends has the tree mounted. It may live on without it, for whoever reads no output.
+async::Task<void> let_go(ContainerPointer container) {
+    std::shared_ptr<Life> life = container->life;
+    if (!life) co_return;
+    std::shared_ptr<shim::AsyncClient> shim = life->shim;
+    bool is_gone = !shim;
+    try {
+        if (shim) co_await shim->remove(true);
+    } catch (const Error&) {
+        is_gone = true;
+    }
+    if (is_gone) co_await life->released.wait();
+}
+
 }  // namespace
 
 async::Task<std::shared_ptr<RootView>> container_root(RosterPointer roster, ContainerPointer container) {
@@ -84,8 +98,7 @@ async::Task<std::shared_ptr<RootView>> container_root(RosterPointer roster, Cont
         auto open = [pid = container->state().pid] { return RootView::of_process(pid); };
         co_return co_await async::run_blocking(std::move(open));
     }
-    // A shim that still lets go has the tree mounted.
-    if (std::shared_ptr<Life> life = container->life) co_await life->released.wait();
+    co_await let_go(container);
     auto held = std::make_shared<HeldView>(roster, container, std::move(permit));
     std::string id = container->id();
     std::vector<MountPoint> mounts = container->record().mounts;

@@ -13,7 +13,9 @@ namespace berth::engine {
 Roster::Roster(Containers::Dependencies dependencies)
     : services(dependencies),
       config(std::make_shared<const DaemonConfig>(dependencies.config)),
-      shim_program(find_shim_program()) {}
+      shim_program(find_shim_program()),
+      cleaned_up(dependencies.control),
+      cleanup_turns(dependencies.control, 2) {}
 
 ContainerPointer Roster::get(std::string_view reference) const {
     bool is_ambiguous = false;

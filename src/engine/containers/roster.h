@@ -42,6 +42,10 @@ struct Roster : std::enable_shared_from_this<Roster> {
     std::shared_ptr<const DaemonConfig> config;
     std::string shim_program;
     ContainerIndex<ManagedContainer> containers;
+    /// Removals whose second part is under way (remove.h); two of them at a time use the disk.
+    size_t cleanups = 0;
+    async::Event cleaned_up;
+    async::Semaphore cleanup_turns;
     bool is_shutting_down = false;  ///< no restarts any more
 };
 

@@ -24,24 +24,30 @@ void check_startable(const ManagedContainer& container) {
         throw Error(ErrorKind::conflict, "container is marked for removal and cannot be started");
 }
 
+Error cannot_join(const ManagedContainer& other, std::string_view what) {
+    if (what == "network")
+        return make_error(ErrorKind::conflict,
+                          "cannot join network namespace of a non running container: container {} is {}",
+                          other.record().name, to_string(other.state().status));
+    if (what == "PID")
+        return make_error(ErrorKind::conflict, "cannot join PID of a non running container: {}", other.id());
+    return make_error(ErrorKind::conflict, "can't join IPC of container {}: container {} is not running",
+                      other.id(), other.id());
+}
+
 /// Who "container:x" is: it has to run.
-JoinedContainer join(Roster& roster, std::string_view mode, std::string_view what) {
+JoinedContainer join(Roster& roster, const std::string& id, std::string_view mode, std::string_view what) {
     std::string_view reference = joined_container(mode);
     if (reference.empty()) return {};
-    ContainerPointer other;
-    try {
-        other = roster.get(reference);
-    } catch (const Error& error) {
-        throw make_error(ErrorKind::conflict, "cannot join {} namespace of container: {}", what,
-                         error.what());
-    }
+    ContainerPointer other =
+        with_context([&] { return fmt::format("joining {} namespace of container", what); },
+                     [&] { return roster.get(reference); });
+    if (other->id() == id)
+        throw make_error(ErrorKind::invalid_argument, "cannot join own {} namespace", what);
     if (other->state().status == ContainerStatus::restarting)
         throw make_error(ErrorKind::conflict,
                          "Container {} is restarting, wait until the container is running", other->id());
-    if (!other->is_running())
-        throw make_error(ErrorKind::conflict,
-                         "cannot join {} of a non running container: container {} is not running",
-                         what == "network" ? "network namespace" : what, other->id());
+    if (!other->is_running()) throw cannot_join(*other, what);
     return {.pid = other->state().pid,
             .id = other->id(),
             .directory = other->directory(),
@@ -71,9 +77,9 @@ StartJob plan_job(const RosterPointer& roster, const ManagedContainer& container
     for (const MountPoint& mount : record.mounts)
         if (mount.type == "volume")
             job.volumes.emplace(mount.name, roster->services.volumes.inspect(mount.name));
-    job.network = join(*roster, record.host_config.NetworkMode, "network");
-    job.ipc = join(*roster, record.host_config.IpcMode, "IPC");
-    job.pid = join(*roster, record.host_config.PidMode, "PID");
+    job.network = join(*roster, record.id, record.host_config.NetworkMode, "network");
+    job.ipc = join(*roster, record.id, record.host_config.IpcMode, "IPC");
+    job.pid = join(*roster, record.id, record.host_config.PidMode, "PID");
     job.shim_program = roster->shim_program;
     job.directory = container.directory();
     job.bundle = container.bundle();
@@ -94,8 +100,9 @@ async::Task<void> end_last_life(ContainerPointer container) {
     } catch (const Error&) {
         // It is told to go, below.
     }
+    std::shared_ptr<shim::AsyncClient> shim = life->shim;
     try {
-        co_await life->shim->shutdown();
+        if (shim) co_await shim->shutdown();
     } catch (const Error&) {
         // It went meanwhile.
     }
@@ -202,8 +209,8 @@ async::Task<void> start_container(RosterPointer roster, ContainerPointer contain
     next.exit_code = 0;
     next.oom_killed = false;
     next.health = {};
+    next.stopped_by_user = false;
     if (cause == StartCause::user) {
-        next.stopped_by_user = false;
         next.restart_count = 0;
         container->backoff.reset();
     }

@@ -74,6 +74,16 @@ TEST(RecordTest, AStateComesBackAsItWas) {
     }
 }
 
+TEST(RecordTest, BytesThatAreNoTextCanBeReadAgain) {
+    ContainerState state;
+    state.health.status = HealthStatus::unhealthy;
+    state.health.log.push_back({.exit_code = 1, .output = "a\xff\xfe"});
+    state.error = "opening \"/\xc3\"";
+    ContainerState back = decode_state(encode_state(state));
+    EXPECT_EQ(back.health.log.at(0).output, "a\xef\xbf\xbd\xef\xbf\xbd");
+    EXPECT_EQ(back.error, "opening \"/\xef\xbf\xbd\"");
+}
+
 TEST(StatusTextTest, DurationsInDockersWords) {
     EXPECT_EQ(human_duration(-1), "Less than a second");
     EXPECT_EQ(human_duration(kSecond - 1), "Less than a second");

@@ -33,21 +33,44 @@ bool means_stop(const ManagedContainer& container, int signal) {
            signal == stop_signal_of(container);
 }
 
-/// For the queue: the user's will is committed before the signal goes out.
+/// For the queue: a restart that is waited for doesn't come.
+async::Task<void> give_up_restart(RosterPointer roster, ContainerPointer container) {
+    if (container->state().status != ContainerStatus::restarting) co_return;
+    if (container->cancel_restart) std::exchange(container->cancel_restart, {})();
+    ContainerState state = container->state();
+    state.status = ContainerStatus::exited;
+    state.stopped_by_user = true;
+    co_await roster->change_state(container, std::move(state));
+}
+
+/// For the queue: a frozen process takes no signal but SIGKILL (and that on cgroup v2 alone).
+async::Task<void> thaw(RosterPointer roster, ContainerPointer container,
+                       std::shared_ptr<shim::AsyncClient> shim) {
+    co_await shim->resume();
+    ContainerState state = container->state();
+    state.status = ContainerStatus::running;
+    co_await roster->change_state(container, std::move(state));
+    roster->publish(*container, "unpause");
+}
+
+/// For the queue: the user's will is committed before the signal goes out. (What the daemon's own end stops
+/// comes back with the daemon.)
 async::Task<void> send_signal(RosterPointer roster, ContainerPointer container, int signal, bool is_stop) {
-    if (!container->is_running()) co_return;
-    if (is_stop && !container->state().stopped_by_user) {
+    if (!container->is_running()) {
+        // It ended just now, and would start again.
+        if (is_stop) co_await give_up_restart(roster, container);
+        co_return;
+    }
+    if (is_stop && !roster->is_shutting_down && !container->state().stopped_by_user) {
         ContainerState state = container->state();
         state.stopped_by_user = true;
         co_await roster->change_state(container, std::move(state));
     }
     std::shared_ptr<shim::AsyncClient> shim = container->shim();
     if (!shim) co_return;
-    bool was_paused = container->is_paused();
     try {
         co_await shim->kill(signal);
-        // A frozen process takes no signal but SIGKILL (and that on cgroup v2 alone).
-        if (was_paused && is_stop) co_await shim->resume();
+        if (container->is_paused() && is_stop) co_await thaw(roster, container, shim);
     } catch (const Error& error) {
         // What ended meanwhile needs no signal.
         if (error.kind() != ErrorKind::unavailable && error.kind() != ErrorKind::conflict &&
@@ -82,16 +105,6 @@ async::Task<bool> ended_within(ContainerPointer container, uint64_t exits_before
         co_return !container->is_running() || container->exits != exits_before;
     }
     co_return true;
-}
-
-/// For the queue: a restart that is waited for doesn't come.
-async::Task<void> give_up_restart(RosterPointer roster, ContainerPointer container) {
-    if (container->state().status != ContainerStatus::restarting) co_return;
-    if (container->cancel_restart) std::exchange(container->cancel_restart, {})();
-    ContainerState state = container->state();
-    state.status = ContainerStatus::exited;
-    state.stopped_by_user = true;
-    co_await roster->change_state(container, std::move(state));
 }
 
 async::Task<void> stop(RosterPointer roster, ContainerPointer container, StopOptions options) {
@@ -205,9 +218,14 @@ async::Task<WaitResult> wait_for_container(ContainerPointer container, WaitCondi
     if (condition == WaitCondition::not_running && !runs)
         co_return WaitResult{.exit_code = container->state().exit_code, .error = ""};
     auto is_over = [&] {
-        return container->is_removed || (condition != WaitCondition::removed && container->exits != before);
+        if (container->is_removed) return true;
+        // What could not be removed is waited for no longer.
+        if (condition == WaitCondition::removed) return container->state().status == ContainerStatus::dead;
+        return container->exits != before;
     };
     while (!is_over()) co_await container->changed();
+    if (condition == WaitCondition::removed && !container->is_removed)
+        co_return WaitResult{.exit_code = container->state().exit_code, .error = container->state().error};
     co_return container->last_exit;
 }
 

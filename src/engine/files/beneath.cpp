@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <vector>
 
 #include "base/strings.h"
@@ -33,6 +34,11 @@ constexpr long kMqueueMagic = 0x19800202, kConfigfsMagic = 0x62656570, kFusectlM
                kSelinuxMagic = 0xf97cff8c, kBpfMagic = 0xcafe4a11;
 
 int open_beneath(int root, std::string_view path, int flags, mode_t mode) {
+    // No path has it, and the system call would take what is before it.
+    if (path.find('\0') != std::string_view::npos) {
+        errno = EINVAL;
+        return -1;
+    }
     open_how how{};
     how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
     how.mode = (flags & O_CREAT) != 0 ? mode : 0;

@@ -41,6 +41,12 @@ TEST_F(BeneathTest, OnlyRegularFilesOfLimitedSizeAreRead) {
                  [&] { (void)read_file_in_root(root.get(), "etc/passwd", 3); });
 }
 
+TEST_F(BeneathTest, NoPathHasAZeroByte) {
+    using namespace std::string_view_literals;
+    EXPECT_THROW((void)open_in_root(root.get(), "etc\0/x"sv, O_PATH), Error);
+    EXPECT_THROW((void)try_open_in_root(root.get(), "\0"sv, O_PATH), Error);
+}
+
 TEST_F(BeneathTest, ResolvesForShowing) {
     link("/var/run", "run");
     link("b", "a");

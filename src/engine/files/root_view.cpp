@@ -41,13 +41,22 @@ struct DetachedMount {
     UniqueFd tree;
 };
 
+void try_create_in_root(int root, const std::string& path) {
+    try {
+        (void)open_in_root(root, path, O_WRONLY | O_CREAT | O_EXCL, 0755);
+    } catch (const Error& error) {
+        if (error.code() != EEXIST) throw;
+    }
+}
+
 /// The place for a mount, made where it is missing.
 UniqueFd make_place(int root, const std::string& destination, bool is_folder) {
     if (std::optional<UniqueFd> found = try_open_in_root(root, destination, O_PATH)) return std::move(*found);
     if (errno != ENOENT) throw errno_error(errno, "open " + destination);
     if (is_folder) return make_folders_in_root(root, destination);
     (void)make_folders_in_root(root, destination.substr(0, destination.rfind('/')));
-    (void)open_in_root(root, destination, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY, 0755);
+    // Exclusively: what somebody else puts there (in a volume) may be a device, not to be opened like that.
+    (void)try_create_in_root(root, destination);
     return open_in_root(root, destination, O_PATH);
 }
 

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -44,6 +46,17 @@ class TreeCopier {
     int top_;
     std::map<Inode, std::string> links_;  ///< of files with several names: the copy of the first
 };
+
+/// What lies there below `root`, with no symlink on the way or at its end.
+UniqueFd open_plain(int root, const std::string& path) {
+    open_how how{};
+    how.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    UniqueFd found(static_cast<int>(
+        sys::retry([&] { return ::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how); })));
+    if (!found) throw errno_error(errno, "open " + path);
+    return found;
+}
 
 /// In this order: a change of owner takes away setuid and capabilities.
 void copy_metadata(int from, const struct stat& status, int to) {
@@ -102,7 +115,9 @@ void TreeCopier::copy_entry(int fd, const struct stat& status, int to, const std
     if (status.st_nlink > 1) {
         auto [first, is_new] = links_.try_emplace({status.st_dev, status.st_ino}, path);
         if (!is_new) {
-            check(::linkat(top_, first->second.c_str(), to, name.c_str(), 0), "link");
+            // Found without a symlink: others may be at work in the copy.
+            UniqueFd copy = open_plain(top_, first->second);
+            check(::linkat(copy.get(), "", to, name.c_str(), AT_EMPTY_PATH), "link");
             return;
         }
     }

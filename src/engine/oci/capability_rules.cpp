@@ -66,7 +66,7 @@ uint64_t container_capabilities(const spec::api::HostConfig& host_config, uint64
     if (host_config.Privileged) return available;
     auto add = normalize_capabilities(spec::api::items(host_config.CapAdd), "CapAdd");
     auto drop = normalize_capabilities(spec::api::items(host_config.CapDrop), "CapDrop");
-    if (has_all(add)) return available & ~(has_all(drop) ? 0 : to_set(drop, 0));
+    if (has_all(add)) return available & ~to_set(drop, 0);  // as with dockerd, "ALL" is none of their names
     if (has_all(drop)) return to_set(add, available);
     return (docker_default_set() & ~to_set(drop, 0)) | to_set(add, available);
 }

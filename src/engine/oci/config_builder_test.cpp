@@ -224,6 +224,7 @@ TEST(BuildConfig, Capabilities) {
     EXPECT_THAT(bounding(R"("CapDrop":["ALL"],"CapAdd":["NET_ADMIN"])"), ElementsAre("CAP_NET_ADMIN"));
     EXPECT_THAT(bounding(R"("CapDrop":["chown"])"), Not(Contains("CAP_CHOWN")));
     EXPECT_EQ(bounding(R"("CapAdd":["ALL"],"CapDrop":["MKNOD"])").size(), 40U);
+    EXPECT_EQ(bounding(R"("CapAdd":["ALL"],"CapDrop":["ALL","MKNOD"])").size(), 40U);
     spec::Config user = create.build_request(R"({"Cmd":["x"],"User":"7","HostConfig":{}})");
     EXPECT_EQ(user.process->capabilities->bounding.size(), 14U);
     EXPECT_TRUE(user.process->capabilities->effective.empty());

@@ -2,6 +2,7 @@
 #include "engine/oci/create_rules.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/byte_size.h"
@@ -40,7 +41,7 @@ void pin_container(std::string& mode, const CreateFacts& facts, bool required) {
 void fill_defaults(HostConfig& host_config, const CreateFacts& facts) {
     const DaemonConfig& daemon = facts.daemon;
     if (host_config.Memory > 0 && host_config.MemorySwap == 0)
-        host_config.MemorySwap = host_config.Memory * 2;
+        host_config.MemorySwap = std::min(host_config.Memory, std::numeric_limits<int64_t>::max() / 2) * 2;
     if (host_config.ShmSize == 0) host_config.ShmSize = daemon.default_shm_size;
     if (host_config.IpcMode.empty()) host_config.IpcMode = daemon.default_ipc_mode;
     if (host_config.CgroupnsMode.empty()) {

@@ -107,6 +107,21 @@ TEST(CreateRules, RefusesInDockersWords) {
     }
 }
 
+/// The daemon's one thread would be busy with it for minutes.
+TEST(CreateRules, ListsOfTooManyPartsAreNoLists) {
+    CreateCase create;
+    std::string list = "0-8191";
+    for (int i = 0; i < 20'000; ++i) list += ",0-8191";
+    EXPECT_THAT(error_of([&] { create.host_config(R"("CpusetCpus":")" + list + '"'); }),
+                HasSubstr("for cpuset cpus: invalid format"));
+}
+
+TEST(CreateRules, LimitsDoNotOverflow) {
+    CreateCase create;
+    auto plan = create.host_config(R"("Memory":9223372036854775807)");
+    EXPECT_GT(plan.host_config.MemorySwap, 0);
+}
+
 TEST(CreateRules, RefusesConfigurations) {
     const std::array<std::pair<const char*, const char*>, 10> cases = {{
         {R"({})", "no command specified"},

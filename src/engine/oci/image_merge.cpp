@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 #include "base/error.h"
 
@@ -14,8 +17,16 @@ std::string_view variable_name(std::string_view variable) {
     return variable.substr(0, variable.find('='));
 }
 
-bool has_variable(const std::vector<std::string>& variables, std::string_view name) {
-    return std::ranges::any_of(variables, [&](const auto& one) { return variable_name(one) == name; });
+/// The image's variables that `own` doesn't have. There may be as many as fit into an image's configuration.
+void inherit_variables(std::vector<std::string>& own, const std::vector<std::string>& image) {
+    if (own.empty()) {
+        own = image;
+        return;
+    }
+    std::unordered_set<std::string> names;
+    for (const std::string& variable : own) names.emplace(variable_name(variable));
+    for (const std::string& variable : image)
+        if (names.emplace(variable_name(variable)).second) own.push_back(variable);
 }
 
 void merge_healthcheck(std::optional<spec::api::HealthConfig>& into, const spec::Healthcheck& image) {
@@ -57,8 +68,7 @@ void merge_image_config(spec::api::ContainerConfig& config, const spec::ImageRun
 
     if (!image.Env.empty()) {
         if (!config.Env) config.Env.emplace();
-        for (const std::string& variable : image.Env)
-            if (!has_variable(*config.Env, variable_name(variable))) config.Env->push_back(variable);
+        inherit_variables(*config.Env, image.Env);
     }
     if (!config.Labels) config.Labels.emplace();
     config.Labels->insert(image.Labels.begin(), image.Labels.end());
@@ -84,23 +94,27 @@ Command resolve_command(spec::api::ContainerConfig& config) {
 std::vector<std::string> merge_environment(std::vector<std::string> defaults,
                                            const std::vector<std::string>& values) {
     // Only the defaults give way: a name that `values` has twice stays twice, as its user wrote it.
-    size_t count = defaults.size();
+    std::unordered_map<std::string, size_t> places;
+    for (size_t i = 0; i < defaults.size(); ++i) places[std::string(variable_name(defaults[i]))] = i;
+    std::vector<bool> removed(defaults.size());
+    std::vector<std::string> more;
     for (const std::string& value : values) {
-        std::string_view name = variable_name(value);
-        auto end = defaults.begin() + static_cast<ptrdiff_t>(count);
-        auto found = std::find_if(defaults.begin(), end,
-                                  [&](const std::string& one) { return variable_name(one) == name; });
+        std::string name(variable_name(value));
+        auto place = places.find(name);
         if (name.size() == value.size()) {
-            if (found == end) continue;
-            defaults.erase(found);
-            --count;
-        } else if (found != end) {
-            *found = value;
+            if (place != places.end()) removed[place->second] = true;
+        } else if (place != places.end()) {
+            defaults[place->second] = value;
+            removed[place->second] = false;
         } else {
-            defaults.push_back(value);
+            more.push_back(value);
         }
     }
-    return defaults;
+    std::vector<std::string> result;
+    for (size_t i = 0; i < defaults.size(); ++i)
+        if (!removed[i]) result.push_back(std::move(defaults[i]));
+    std::ranges::move(more, std::back_inserter(result));
+    return result;
 }
 
 }  // namespace berth::engine

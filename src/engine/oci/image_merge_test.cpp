@@ -104,6 +104,19 @@ TEST(ImageMerge, HealthcheckFieldByField) {
 TEST(MergeEnvironment, ByName) {
     EXPECT_THAT(merge_environment({"A=1", "B=2", "C=3"}, {"B=x", "C", "D=4", "D=5", "E"}),
                 ElementsAre("A=1", "B=x", "D=4", "D=5"));
+    EXPECT_THAT(merge_environment({"A=1", "A=2"}, {"A=3"}), ElementsAre("A=1", "A=3"));
+    EXPECT_THAT(merge_environment({"A=1", "B=2"}, {"A", "A=3"}), ElementsAre("A=3", "B=2"));
+}
+
+/// An image's configuration may have a million of them: no loop in a loop.
+TEST(ImageMerge, ManyVariables) {
+    spec::ImageRunConfig image;
+    for (int i = 0; i < 300'000; ++i) image.Env.push_back(fmt::format("V{}=", i));
+    spec::api::ContainerConfig config;
+    config.Env = {"V5=own"};
+    merge_image_config(config, image);
+    EXPECT_EQ(config.Env->size(), 300'000U);
+    EXPECT_EQ(merge_environment(*config.Env, image.Env).size(), 300'000U);
 }
 
 }  // namespace

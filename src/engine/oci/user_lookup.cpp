@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <climits>
 #include <optional>
+#include <unordered_set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -23,19 +25,34 @@ namespace {
 
 constexpr off_t kMaxFileSize = 4 << 20;
 
+/// The content, "" where it is too long, or grows while it is read.
+std::string read_limited(int file, const char* path) {
+    std::string text(static_cast<size_t>(kMaxFileSize) + 1, '\0');
+    size_t filled = 0;
+    while (filled < text.size()) {
+        ssize_t got =
+            sys::check(sys::retry([&] { return read(file, text.data() + filled, text.size() - filled); }),
+                       [&] { return fmt::format("read {}", path); });
+        if (got == 0) break;
+        filled += static_cast<size_t>(got);
+    }
+    return filled == text.size() ? std::string() : text.substr(0, filled);
+}
+
 /// Of the container's tree. "" where it isn't a plain file.
 std::string read_beneath(int root, const char* path) {
     if (root < 0) return {};
-    // O_NONBLOCK: a FIFO must not hold us up.
+    // With O_PATH first: to open a device, which the container may have put there, has effects on the host.
     open_how how{};
-    how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    how.flags = O_PATH | O_CLOEXEC;
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    UniqueFd file(
+    UniqueFd found(
         static_cast<int>(sys::retry([&] { return syscall(SYS_openat2, root, path, &how, sizeof how); })));
     struct stat info{};
-    if (!file || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size > kMaxFileSize)
+    if (!found || fstat(found.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size > kMaxFileSize)
         return {};
-    return sys::read_all(file.get(), path);
+    UniqueFd file = sys::open_file(fmt::format("/proc/self/fd/{}", found.get()), O_RDONLY | O_NONBLOCK);
+    return read_limited(file.get(), path);
 }
 
 /// A number that a user or group may have; of another size: an error, as with Docker.
@@ -106,9 +123,18 @@ std::vector<uint32_t> groups_with_member(const std::string& groups, std::string_
     return result;
 }
 
-void add_group(std::vector<uint32_t>& to, uint32_t gid) {
-    if (std::ranges::find(to, gid) == to.end()) to.push_back(gid);
-}
+/// Each once, in the order of their adding. An image's file may have a million of them.
+class GroupList {
+  public:
+    void add(uint32_t gid) {
+        if (known_.insert(gid).second) gids_.push_back(gid);
+    }
+    std::vector<uint32_t> take() { return std::move(gids_); }
+
+  private:
+    std::vector<uint32_t> gids_;
+    std::unordered_set<uint32_t> known_;
+};
 
 }  // namespace
 
@@ -134,15 +160,17 @@ spec::User find_user(int root, std::string_view user, const std::vector<std::str
     } else if (!account.name.empty()) {
         more = groups_with_member(group_file, account.name);
     }
-    add_group(result.additionalGids, result.gid);
-    for (uint32_t gid : more) add_group(result.additionalGids, gid);
+    GroupList all;
+    all.add(result.gid);
+    for (uint32_t gid : more) all.add(gid);
     for (const std::string& one : groups) {
         auto gid = find_group(group_file, one);
         if (!gid)
             throw make_error(ErrorKind::invalid_argument,
                              "Unable to find group {}: no matching entries in group file", one);
-        add_group(result.additionalGids, *gid);
+        all.add(*gid);
     }
+    result.additionalGids = all.take();
     return result;
 }
 

@@ -4,8 +4,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <array>
+#include <cerrno>
 
 #include "base/unique_fd.h"
 #include "engine/oci/oci_fixture.h"
@@ -103,6 +107,26 @@ TEST_F(UserLookup, WhatIsNoPlainFileIsEmpty) {
     write("passwd", "");
     ASSERT_EQ(truncate(passwd.c_str(), 100 << 20), 0);
     EXPECT_EQ(found("12"), "12:0 0");
+}
+
+/// To open a device has effects on the host: what is in a file's place is looked at first.
+TEST_F(UserLookup, OpensPlainFilesOnly) {
+    std::string passwd = folder_ + "/etc/passwd";
+    ASSERT_EQ(unlink(passwd.c_str()), 0);
+    ASSERT_EQ(mkfifo(passwd.c_str(), 0666), 0);
+    UniqueFd watch(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    ASSERT_GE(inotify_add_watch(watch.get(), passwd.c_str(), IN_OPEN), 0);
+    EXPECT_EQ(found("7"), "7:0 0");
+    std::array<char, 4096> event;
+    EXPECT_EQ(read(watch.get(), event.data(), event.size()), -1);
+    EXPECT_EQ(errno, EAGAIN);
+}
+
+TEST_F(UserLookup, ManyGroups) {
+    std::string text;
+    for (int gid = 0; gid < 200'000; ++gid) text += fmt::format("g:x:{}:web\n", gid);
+    write("group", text);
+    EXPECT_EQ(find_user(root_.get(), "web").additionalGids.size(), 200'000U);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace berth::engine {
 namespace {
 
 /// A client that waits for its container's shim. Owned by the container until it is bound.
-class AttachSession final : public StreamSession {
+class AttachSession final : public StreamSession, public std::enable_shared_from_this<AttachSession> {
   public:
     AttachSession(std::shared_ptr<ClientStreams> client, LogWriter output)
         : client_(std::move(client)), output_(std::move(output)) {}
@@ -38,8 +38,8 @@ class AttachSession final : public StreamSession {
     /// Lets the container forget a client that went away before it was bound.
     void watch(async::Context& control, std::weak_ptr<Container> container) {
         if (client_)
-            stop_watching_ = control.spawn_cancellable(until_gone(client_, std::move(container), this),
-                                                       [](std::exception_ptr) {});
+            stop_watching_ = control.spawn_cancellable(
+                until_gone(client_, std::move(container), weak_from_this()), [](std::exception_ptr) {});
     }
 
     static LogSink sink_of(async::Stream& to) {
@@ -47,11 +47,15 @@ class AttachSession final : public StreamSession {
     }
 
   private:
-    static async::Task<void> until_gone(std::shared_ptr<ClientStreams> client, std::weak_ptr<Container> container,
-                                        AttachSession* session) {
+    static async::Task<void> until_gone(std::shared_ptr<ClientStreams> client,
+                                        std::weak_ptr<Container> container,
+                                        std::weak_ptr<AttachSession> weak) {
         co_await client->until_client_gone();
+        // A cancellation that comes together with the client's end is not seen.
+        std::shared_ptr<AttachSession> session = weak.lock();
+        if (!session) co_return;
         session->stop_watching_ = {};
-        if (auto still = container.lock()) still->drop_session(session);
+        if (auto still = container.lock()) still->drop_session(session.get());
     }
 
     std::shared_ptr<ClientStreams> client_;
@@ -91,18 +95,18 @@ void Attachments::check(const Container& container, std::string_view reference) 
         throw make_error(ErrorKind::conflict, "container {} is paused, unpause the container before attach",
                          reference);
     if (container.state().status == ContainerStatus::restarting)
-        throw make_error(ErrorKind::conflict, "container {} is restarting, wait until the container is running",
-                         reference);
+        throw make_error(ErrorKind::conflict,
+                         "container {} is restarting, wait until the container is running", reference);
 }
 
-async::Task<void> Attachments::attach(std::shared_ptr<Container> container, std::unique_ptr<async::Stream> client,
-                                      AttachOptions options) {
+async::Task<void> Attachments::attach(std::shared_ptr<Container> container,
+                                      std::unique_ptr<async::Stream> client, AttachOptions options) {
     StreamWishes wishes = wishes_of(*container, options);
     auto detached = [publish = dependencies_.publish, weak = std::weak_ptr(container)] {
         if (auto still = weak.lock()) publish(*still, "detach", {});
     };
-    auto streams = std::make_shared<ClientStreams>(dependencies_.control, dependencies_.streams, std::move(client),
-                                                   wishes, std::move(detached));
+    auto streams = std::make_shared<ClientStreams>(dependencies_.control, dependencies_.streams,
+                                                   std::move(client), wishes, std::move(detached));
     LogWriter output;
     bool follows = options.logs && options.stream && container->is_running();
     if (options.logs && (wishes.out || wishes.err)) {

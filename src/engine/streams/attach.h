@@ -26,8 +26,8 @@ struct AttachOptions {
     std::string detach_keys;  ///< bytes, as parse_detach_keys() gives them
 };
 
-/// The service of clients at containers' streams. On the control context; what must be copied runs on the stream
-/// context.
+/// The service of clients at containers' streams. On the control context; what must be copied runs on the
+/// stream context.
 class Attachments {
   public:
     struct Dependencies {
@@ -37,13 +37,13 @@ class Attachments {
     };
     explicit Attachments(Dependencies dependencies);
 
-    /// Whether the container can be attached to now. Throws conflict where it is paused or restarts, in Docker's
-    /// words. To be asked before the connection is hijacked. `reference`: as the user said it.
+    /// Whether the container can be attached to now. Throws conflict where it is paused or restarts, in
+    /// Docker's words. To be asked before the connection is hijacked. `reference`: as the user said it.
     static void check(const Container& container, std::string_view reference);
 
-    /// Attaches a hijacked connection: at once where the container runs, else from its next start on, before its
-    /// first byte. Returns when that is arranged; the session ends with the container's streams, with its client, by
-    /// the detach keys. Publishes the events `attach` and `detach`.
+    /// Attaches a hijacked connection: at once where the container runs, else from its next start on, before
+    /// its first byte. Returns when that is arranged; the session ends with the container's streams, with its
+    /// client, by the detach keys. Publishes the events `attach` and `detach`.
     async::Task<void> attach(std::shared_ptr<Container> container, std::unique_ptr<async::Stream> client,
                              AttachOptions options);
 

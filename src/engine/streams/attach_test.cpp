@@ -118,8 +118,9 @@ TEST_F(AttachTest, ATerminalsClientThatIsNoSocket) {
     TestClient client = attach(options, true);
     start();
     client.read_until("hello\r\n");
-    client.send("\x01"
-                "a");
+    client.send(
+        "\x01"
+        "a");
     EXPECT_EQ(client.read_to_end(), "");
     control_.block_on(until_published("detach"));
     kill();

@@ -46,11 +46,14 @@ ClientStreams::~ClientStreams() {
 
 shim::Streams ClientStreams::offer() {
     bool output = wishes_.out || (wishes_.err && !wishes_.tty);
-    bool shares_input = socket_ && before_.empty() && !wishes_.tty && wishes_.half_close;
+    bool shares_input = socket_ && before_.empty() && !wishes_.tty;
     if ((wishes_.in && !shares_input) || (output && !socket_)) make_pair();
     shim::Streams streams;
     streams.lossless = true;
-    if (wishes_.in) streams.in = shares_input ? socket_.get() : theirs_.get();
+    if (wishes_.in) {
+        streams.in = shares_input ? socket_.get() : theirs_.get();
+        streams.ends_with_stdin = !wishes_.half_close || wishes_.tty;
+    }
     if (!output) return streams;
     int to = socket_ ? socket_.get() : theirs_.get();
     if (wishes_.framed) {

@@ -19,28 +19,31 @@ struct StreamWishes {
     bool tty = false;
     /// Outputs in frames with Docker's 8 byte headers; else raw.
     bool framed = false;
-    /// The end of the client's sending ends its stdin alone; else the whole session, as dockerd does where stdin
-    /// stays open for the next client.
+    /// The end of the client's sending ends its stdin alone; else the whole session, as dockerd does where
+    /// stdin stays open for the next client.
     bool half_close = false;
     /// A client of a WebSocket can't end its sending alone: the end is its going away.
     bool websocket = false;
     std::string detach_keys;  ///< bytes; for a terminal
 };
 
-/// A hijacked connection on its way to a shim. The shim gets the client's own socket wherever possible, so that no
-/// byte passes through the daemon and a restart of the daemon is not noticed:
+/// A hijacked connection on its way to a shim. The shim gets the client's own socket wherever possible, so
+/// that no byte passes through the daemon and a restart of the daemon is not noticed:
 ///
 ///   unix or TCP     output: the socket itself
-///                   input:  the socket itself; with a terminal, or where its end ends the session, or where bytes
-///                           were read ahead, by a relay (engine/streams/relay.h)
+///                   input:  the socket itself; with a terminal, or where bytes were read ahead, by a relay
+///                           (engine/streams/relay.h)
 ///   TLS, WebSocket  both by a relay
+///
+/// A relay ends with the daemon, and then the shim ends the session of a terminal, so that its user attaches
+/// anew.
 ///
 /// Of the control context's thread; relays run on the stream context. Destroying it before taken() closes the
 /// connection.
 class ClientStreams {
   public:
-    /// `client` as Response::hijack() or accept_websocket() gave it. `detached` is called on the control context
-    /// when the detach keys were typed.
+    /// `client` as Response::hijack() or accept_websocket() gave it. `detached` is called on the control
+    /// context when the detach keys were typed.
     ClientStreams(async::Context& control, async::Context& streams, std::unique_ptr<async::Stream> client,
                   StreamWishes wishes, std::function<void()> detached = {});
     ClientStreams(const ClientStreams&) = delete;
@@ -57,8 +60,8 @@ class ClientStreams {
 
     /// Writes to the client, on the stream context.
     using OutputWriter = std::function<async::Task<void>(async::Stream& client)>;
-    /// As offer() and taken() where not the shim writes the output, but `write_output`. Nothing is offered where no
-    /// input is wanted.
+    /// As offer() and taken() where not the shim writes the output, but `write_output`. Nothing is offered
+    /// where no input is wanted.
     shim::Streams offer_input();
     void taken(OutputWriter write_output);
     /// Runs `work` on the stream context, to write something before the rest.

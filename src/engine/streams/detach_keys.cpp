@@ -45,7 +45,8 @@ bool DetachScanner::scan(std::string_view input, std::string& out) {
         // What was held back is passed on as far as it is no beginning any more.
         while (matched_ > 0 && byte != keys_[matched_]) {
             size_t shorter = matched_ - 1;
-            while (shorter > 0 && !keys_.starts_with(std::string_view(keys_).substr(matched_ - shorter, shorter)))
+            while (shorter > 0 &&
+                   !keys_.starts_with(std::string_view(keys_).substr(matched_ - shorter, shorter)))
                 --shorter;
             out.append(keys_, 0, matched_ - shorter);
             matched_ = shorter;

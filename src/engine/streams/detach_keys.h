@@ -7,8 +7,9 @@
 /// The keys with which a user leaves an attached terminal.
 namespace berth::engine {
 
-/// "ctrl-p,ctrl-q" as the bytes that a terminal sends for it. Each key is one character, "DEL", "ctrl-<a-z>" or
-/// "ctrl-" with one of @ [ \ ] ^ _. An empty text is that default. Throws invalid_argument in Docker's words
+/// "ctrl-p,ctrl-q" as the bytes that a terminal sends for it. Each key is one character, "DEL", "ctrl-<a-z>"
+/// or "ctrl-" with one of @ [ \ ] ^ _. An empty text is that default. Throws invalid_argument in Docker's
+/// words
 /// ("Invalid detach keys (x,yy) provided").
 std::string parse_detach_keys(std::string_view text);
 
@@ -18,8 +19,8 @@ class DetachScanner {
     /// The bytes of parse_detach_keys().
     explicit DetachScanner(std::string keys) : keys_(std::move(keys)) {}
 
-    /// Appends to `out` what is to be passed on: all but a beginning of the keys, which waits for what comes next.
-    /// True: all keys were typed; what came after them is dropped.
+    /// Appends to `out` what is to be passed on: all but a beginning of the keys, which waits for what comes
+    /// next. True: all keys were typed; what came after them is dropped.
     bool scan(std::string_view input, std::string& out);
 
   private:

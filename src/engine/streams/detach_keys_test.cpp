@@ -11,11 +11,13 @@ namespace {
 TEST(DetachKeysTest, KeysByTheirNames) {
     EXPECT_EQ(parse_detach_keys(""), "\x10\x11");
     EXPECT_EQ(parse_detach_keys("ctrl-p,ctrl-q"), "\x10\x11");
-    EXPECT_EQ(parse_detach_keys("ctrl-a,a"), "\x01"
-                                             "a");
+    EXPECT_EQ(parse_detach_keys("ctrl-a,a"),
+              "\x01"
+              "a");
     EXPECT_EQ(parse_detach_keys("ctrl-@"), std::string(1, '\0'));
-    EXPECT_EQ(parse_detach_keys("ctrl-[,ctrl-\\,ctrl-],ctrl-^,ctrl-_,DEL,A"), "\x1b\x1c\x1d\x1e\x1f\x7f"
-                                                                              "A");
+    EXPECT_EQ(parse_detach_keys("ctrl-[,ctrl-\\,ctrl-],ctrl-^,ctrl-_,DEL,A"),
+              "\x1b\x1c\x1d\x1e\x1f\x7f"
+              "A");
     for (const char* bad : {"ctrl-A", "ctrl-", "ctrl-aa", "ab", "a,", ",", "del", "ctrl-1"}) {
         try {
             parse_detach_keys(bad);

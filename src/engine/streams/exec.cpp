@@ -53,10 +53,11 @@ std::string action_of(std::string_view verb, const Exec& exec) {
 void check_running(const Container& container) {
     const std::string& id = container.id();
     if (container.is_paused())
-        throw make_error(ErrorKind::conflict, "Container {} is paused, unpause the container before exec", id);
-    if (container.state().status == ContainerStatus::restarting)
-        throw make_error(ErrorKind::conflict, "Container {} is restarting, wait until the container is running",
+        throw make_error(ErrorKind::conflict, "Container {} is paused, unpause the container before exec",
                          id);
+    if (container.state().status == ContainerStatus::restarting)
+        throw make_error(ErrorKind::conflict,
+                         "Container {} is restarting, wait until the container is running", id);
     if (!container.is_running()) throw make_error(ErrorKind::conflict, "container {} is not running", id);
 }
 
@@ -211,11 +212,10 @@ async::Task<void> Execs::State::run(std::shared_ptr<Exec> exec, spec::api::ExecS
         if (!shim) throw make_error(ErrorKind::conflict, "container {} is not running", container->id());
         shim::Streams streams;
         if (client) streams = client->offer();
-        // Posted, it asks the shim right behind the request below, and before anything that is asked later: see
-        // inspect().
-        dependencies.control.post([self, exec, shim] {
-            self->dependencies.control.spawn("exec", await_end(self, exec, shim));
-        });
+        // Posted, it asks the shim right behind the request below, and before anything that is asked later:
+        // see inspect().
+        dependencies.control.post(
+            [self, exec, shim] { self->dependencies.control.spawn("exec", await_end(self, exec, shim)); });
         shim::ExecAnswer answer = co_await shim->exec(exec->id, std::move(process), streams);
         exec->pid = answer.pid;
         exec->running = true;
@@ -285,7 +285,8 @@ async::Task<void> Execs::resize(std::string id, uint16_t width, uint16_t height)
     std::shared_ptr<State> state = state_;
     std::shared_ptr<Exec> exec = state->get(id);
     check_running(*state->container_of(*exec));
-    auto until_started = [](std::shared_ptr<State> waiting, std::shared_ptr<Exec> awaited) -> async::Task<void> {
+    auto until_started = [](std::shared_ptr<State> waiting,
+                            std::shared_ptr<Exec> awaited) -> async::Task<void> {
         while (!awaited->running && !awaited->exit_code) co_await waiting->started.wait();
     };
     bool late = false;
@@ -304,9 +305,10 @@ async::Task<spec::api::ExecInspect> Execs::inspect(std::string id) {
     std::shared_ptr<State> state = state_;
     std::shared_ptr<Exec> exec = state->get(id);
     std::shared_ptr<Container> container = state->container_of(*exec);
-    // A client that has read the end of the output asks for the exit code: the shim's word on it may still be on its
-    // way, and comes before the answer to what is asked now.
-    if (std::shared_ptr<shim::AsyncClient> shim = container->shim(); exec->started && !exec->exit_code && shim) {
+    // A client that has read the end of the output asks for the exit code: the shim's word on it may still be
+    // on its way, and comes before the answer to what is asked now.
+    if (std::shared_ptr<shim::AsyncClient> shim = container->shim();
+        exec->started && !exec->exit_code && shim) {
         try {
             co_await shim->hello();
         } catch (const Error&) {

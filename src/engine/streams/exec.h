@@ -22,8 +22,8 @@ namespace berth::engine {
 ///   created ── start ──► running ── exit ──► ended (remembered for 5 minutes, or as long as the container)
 ///                 └ can't be executed ───────┘  126 or 127
 ///
-/// They are kept in memory alone: after a restart of the daemon they go on running, and nobody knows their ids.
-/// On the control context.
+/// They are kept in memory alone: after a restart of the daemon they go on running, and nobody knows their
+/// ids. On the control context.
 class Execs {
   public:
     struct Dependencies {
@@ -42,11 +42,11 @@ class Execs {
     /// invalid_argument "No exec command specified" and for bad detach keys.
     std::string create(std::string_view container, spec::api::ExecCreateRequest request);
 
-    /// What start would refuse right away: not_found "No such exec instance: x", conflict as for create. To be
-    /// asked before the connection is hijacked.
+    /// What start would refuse right away: not_found "No such exec instance: x", conflict as for create. To
+    /// be asked before the connection is hijacked.
     void check_startable(std::string_view id) const;
-    /// Returns when the program runs. Failures are in runc's words (invalid_argument where the program can't be
-    /// executed). conflict where it was started before.
+    /// Returns when the program runs. Failures are in runc's words (invalid_argument where the program can't
+    /// be executed). conflict where it was started before.
     async::Task<void> start_detached(std::string id, spec::api::ExecStartRequest request);
     /// The same for a hijacked connection: failures are written to it.
     async::Task<void> start_attached(std::string id, spec::api::ExecStartRequest request,

@@ -42,7 +42,8 @@ class ExecTest : public StreamsTest {
     }
     spec::api::ExecInspect inspect(const std::string& id) { return control_.block_on(execs_.inspect(id)); }
     std::shared_ptr<Container> get(std::string_view reference) {
-        if (reference != options_.id) throw make_error(ErrorKind::not_found, "No such container: {}", reference);
+        if (reference != options_.id)
+            throw make_error(ErrorKind::not_found, "No such container: {}", reference);
         return container_;
     }
     std::string error_of(const std::function<void()>& call, ErrorKind kind) {
@@ -57,8 +58,8 @@ class ExecTest : public StreamsTest {
 
     DaemonConfig config_;
     HostFacts host_ = HostFacts::read();
-    Execs execs_{{control_, streams_.context(), config_, host_, [this](std::string_view name) { return get(name); },
-                  publisher()}};
+    Execs execs_{{control_, streams_.context(), config_, host_,
+                  [this](std::string_view name) { return get(name); }, publisher()}};
 };
 
 constexpr const char* kForever = "while :; do sleep 1000; done";
@@ -81,9 +82,9 @@ TEST_F(ExecTest, OutputThenExitCode) {
     EXPECT_TRUE(container_->exec_ids.empty());
     std::vector<std::string> actions;
     for (size_t i = 0; i < 3; ++i) actions.push_back(published_[i].action);
-    EXPECT_EQ(actions, (std::vector<std::string>{"exec_create: /bin/busybox sh -c echo out; echo err >&2; exit 0",
-                                                 "exec_start: /bin/busybox sh -c echo out; echo err >&2; exit 0",
-                                                 "exec_die"}));
+    EXPECT_EQ(actions, (std::vector<std::string>{
+                           "exec_create: /bin/busybox sh -c echo out; echo err >&2; exit 0",
+                           "exec_start: /bin/busybox sh -c echo out; echo err >&2; exit 0", "exec_die"}));
     EXPECT_EQ(published_[2].more["exitCode"], "0");
     kill();
 }
@@ -125,14 +126,15 @@ TEST_F(ExecTest, WhatCannotBeExecuted) {
     std::string id = create({"no-such-program"});
     TestClient client = start_exec(id);
     EXPECT_EQ(frames_of(read_to_end(client)),
-              std::vector<std::string>{"1:OCI runtime exec failed: exec failed: unable to start container process: "
-                                       "exec: \"no-such-program\": executable file not found in $PATH: unknown\r\n"});
+              std::vector<std::string>{
+                  "1:OCI runtime exec failed: exec failed: unable to start container process: "
+                  "exec: \"no-such-program\": executable file not found in $PATH: unknown\r\n"});
     EXPECT_EQ(inspect(id).ExitCode, 127);
     EXPECT_FALSE(inspect(id).Running);
 
     std::string again = create({"/bin"}, false, true);
-    std::string text = error_of([&] { control_.block_on(execs_.start_detached(again, {})); },
-                                ErrorKind::invalid_argument);
+    std::string text =
+        error_of([&] { control_.block_on(execs_.start_detached(again, {})); }, ErrorKind::invalid_argument);
     EXPECT_NE(text.find("OCI runtime exec failed: exec failed: unable to start container process: "),
               std::string::npos)
         << text;
@@ -147,7 +149,8 @@ TEST_F(ExecTest, DetachedOnce) {
     control_.block_on(execs_.start_detached(id, {}));
     control_.block_on(until_published("exec_die"));
     EXPECT_EQ(inspect(id).ExitCode, 4);
-    std::string text = error_of([&] { control_.block_on(execs_.start_detached(id, {})); }, ErrorKind::conflict);
+    std::string text =
+        error_of([&] { control_.block_on(execs_.start_detached(id, {})); }, ErrorKind::conflict);
     EXPECT_EQ(text, "Error: Exec command " + id + " has already run");
     kill();
 }
@@ -163,7 +166,8 @@ TEST_F(ExecTest, StatesThatRefuse) {
     std::string paused = "Container " + options_.id + " is paused, unpause the container before exec";
     EXPECT_EQ(error_of(none, ErrorKind::conflict), paused);
     EXPECT_EQ(error_of([&] { execs_.check_startable(id); }, ErrorKind::conflict), paused);
-    EXPECT_EQ(error_of([&] { execs_.check_startable("x"); }, ErrorKind::not_found), "No such exec instance: x");
+    EXPECT_EQ(error_of([&] { execs_.check_startable("x"); }, ErrorKind::not_found),
+              "No such exec instance: x");
     kill();
 }
 

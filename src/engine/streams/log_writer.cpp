@@ -15,8 +15,8 @@ namespace berth::engine {
 
 namespace {
 
-/// Tells a follower of the container's exit, whichever of the two comes first. Made on the control context, used
-/// by both.
+/// Tells a follower of the container's exit, whichever of the two comes first. Made on the control context,
+/// used by both.
 class ExitLatch {
   public:
     void exited() {

@@ -13,8 +13,8 @@ namespace berth::engine {
 
 /// Takes the next bytes of a log; they are valid until it ends.
 using LogSink = std::function<async::Task<void>(std::string_view bytes)>;
-/// Gives all of a log to a sink. To be called once, on the stream context: files are read on its pool, the next
-/// piece while the sink has the last one.
+/// Gives all of a log to a sink. To be called once, on the stream context: files are read on its pool, the
+/// next piece while the sink has the last one.
 using LogWriter = std::function<async::Task<void>(LogSink sink)>;
 
 /// Makes writers of containers' logs. On the control context.
@@ -23,8 +23,8 @@ class LogWriters {
     LogWriters(async::Context& control, async::Context& streams);
     ~LogWriters();
 
-    /// With `follow`, where the container runs: until it has ended. Throws not_implemented "configured logging driver
-    /// does not support reading".
+    /// With `follow`, where the container runs: until it has ended. Throws not_implemented "configured
+    /// logging driver does not support reading".
     LogWriter make(Container& container, LogReadOptions options, bool follow);
 
   private:

@@ -10,9 +10,9 @@
 
 namespace berth::engine {
 
-/// What the daemon copies itself between a client and a shim: a terminal's input, which is searched for detach keys,
-/// and all of a client that is no bare socket (TLS, WebSocket). Runs on the stream context; needs nothing of the
-/// daemon's state, and goes on until one of its ends is over.
+/// What the daemon copies itself between a client and a shim: a terminal's input, which is searched for
+/// detach keys, and all of a client that is no bare socket (TLS, WebSocket). Runs on the stream context;
+/// needs nothing of the daemon's state, and goes on until one of its ends is over.
 struct RelayPlan {
     /// Belongs to the stream context.
     std::unique_ptr<async::Stream> client;

@@ -75,7 +75,8 @@ class TestClient {
         ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     }
     void send(std::string_view text) {
-        ASSERT_EQ(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+        ASSERT_EQ(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL),
+                  static_cast<ssize_t>(text.size()));
     }
     void half_close() { ::shutdown(fd_.get(), SHUT_WR); }
     void close() { fd_.reset(); }
@@ -169,7 +170,8 @@ class StreamsTest : public shim::ShimTest {
     }
 
     /// Its program is `script`; not started.
-    void make_container(std::string_view script, bool open_stdin = false, bool stdin_once = false, bool tty = false) {
+    void make_container(std::string_view script, bool open_stdin = false, bool stdin_once = false,
+                        bool tty = false) {
         ContainerRecord record;
         record.id = options_.id;
         record.config.Tty = tty;

@@ -56,7 +56,8 @@ class CopyPlace {
     bool is_empty() const { return sys::list_dir(data_.get()).empty(); }
     void fill(int from) {
         sys::check(::mkdirat(stage_.get(), copy_.c_str(), 0700), "making a folder for the copy");
-        UniqueFd copy = sys::open_at(stage_.get(), copy_, O_RDONLY | O_DIRECTORY);
+        // In a volume with a file system of its own, containers may exchange it for a symlink.
+        UniqueFd copy = sys::open_at(stage_.get(), copy_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         try {
             copy_tree(from, copy.get());
         } catch (const Error&) {

@@ -271,10 +271,22 @@ def read_logs(engine, identity, query):
         return time.perf_counter() - begin, total
 
 
-def write_log(engine, megabytes):
+def text_file(options):
+    """50 MB of lines of 101 bytes, to be mounted into containers: their programs must not be what is slow."""
+    path = options.work / "text"
+    if not path.exists():
+        line = b"0123456789" * 10 + b"\n"
+        path.write_bytes(line * ((50 << 20) // len(line)))
+    return path
+
+
+def text_command(megabytes):
+    return f"for i in $(seq {max(1, megabytes // 50)}); do cat /text; done"
+
+
+def write_log(engine, megabytes, options):
     api = Api(engine)
-    line = "0123456789" * 10
-    identity = api.create("sh", "-c", f"yes {line} | head -c {megabytes << 20}",
+    identity = api.create("sh", "-c", text_command(megabytes), Binds=[f"{text_file(options)}:/text:ro"],
                           LogConfig={"Type": "json-file", "Config": {"max-size": "4g", "max-file": "1"}})
     begin = time.perf_counter()
     api.start(identity)
@@ -286,12 +298,12 @@ def part_logs(both, options):
     for engine in both:
         megabytes = options.log_megabytes if engine.name == "berth" else max(1, options.log_megabytes // 8)
         print(f"\nlogs of {megabytes} MB, lines of 101 bytes ({engine.name})")
-        identity, taken = write_log(engine, megabytes)
+        identity, taken = write_log(engine, megabytes, options)
         say("written by the container", f"{megabytes / taken:.0f} MB/s")
         rates = []
         for _ in range(3 if engine.name == "berth" else 1):
             seconds, total = read_logs(engine, identity, "")
-            assert total > megabytes << 20, (total, megabytes << 20)
+            assert total > (megabytes << 20) * 0.99, (total, megabytes << 20)
             rates.append((megabytes << 20) / 1e6 / seconds)
         say("logs", f"{median(rates):.0f} MB/s", "≥ 500 MB/s" if engine.name == "berth" else "")
         begin = time.perf_counter()
@@ -302,11 +314,11 @@ def part_logs(both, options):
         Api(engine).remove(identity)
 
 
-def attach_rate(engine, megabytes, driver):
-    """MB/s of a container's stdout at an attached client."""
+def attach_rate(engine, megabytes, driver, options):
+    """MB/s of a container's stdout, lines of text, at an attached client."""
     api = Api(engine)
-    body = {"Image": IMAGE, "Cmd": ["sh", "-c", f"read x; dd if=/dev/zero bs=1M count={megabytes} 2>/dev/null"], "OpenStdin": True,
-            "HostConfig": {**NO_NETWORK, "LogConfig": {"Type": driver, "Config": {}}}}
+    body = {"Image": IMAGE, "Cmd": ["sh", "-c", "read x; " + text_command(megabytes)], "OpenStdin": True,
+            "HostConfig": {**NO_NETWORK, "Binds": [f"{text_file(options)}:/text:ro"], "LogConfig": {"Type": driver, "Config": {}}}}
     identity = api.call("POST", "/containers/create", body)["Id"]
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(engine.socket)
@@ -317,9 +329,9 @@ def attach_rate(engine, megabytes, driver):
         api.start(identity)
         begin = time.perf_counter()
         sock.sendall(b"\n")
-        total = drain(sock, megabytes << 20)
+        total = drain(sock)
         taken = time.perf_counter() - begin
-    assert total >= megabytes << 20, total
+    assert total > (megabytes << 20) * 0.99, total
     api.remove(identity)
     return total / 1e6 / taken
 
@@ -328,8 +340,8 @@ def part_attach(both, options):
     for driver in ("none", "json-file"):
         rows = {}
         for engine in both:
-            megabytes = 2000 if engine.name == "berth" else 250
-            rows[engine.name] = [attach_rate(engine, megabytes, driver) for _ in range(3)]
+            megabytes = 1000 if engine.name == "berth" else 250
+            rows[engine.name] = [attach_rate(engine, megabytes, driver, options) for _ in range(3)]
         measure.table(f"attach, --log-driver {driver}", rows, peer="dockerd", unit="MB/s")
         if driver == "none":
             say("berth", f"{median(rows['berth']):.0f} MB/s", "≥ 1000 MB/s")
@@ -340,7 +352,7 @@ def part_attach(both, options):
 
 def part_beside(both, options):
     engine = both[0]
-    identity, _ = write_log(engine, min(options.log_megabytes, 500))
+    identity, _ = write_log(engine, min(options.log_megabytes, 500), options)
     print("\na start beside a client that reads logs as fast as it can (berth)")
     api = Api(engine)
     for _ in range(3):

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
@@ -41,6 +42,20 @@ Pipe open_pipe() {
     return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
+/// The null device for the container's process. The inode is the host's, and who holds the descriptor may
+/// change its mode, owner and times: not on a read-only mount, which this has of its own. Reads and writes of
+/// a device don't mind.
+UniqueFd open_null() {
+    constexpr const char* kNull = "/dev/null";
+    UniqueFd mount(::open_tree(AT_FDCWD, kNull, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    mount_attr readonly{.attr_set = MOUNT_ATTR_RDONLY};
+    bool is_readonly =
+        mount && ::mount_setattr(mount.get(), "", AT_EMPTY_PATH, &readonly, sizeof readonly) == 0;
+    // Without the rights for it there are none to change the inode either.
+    if (!is_readonly) return sys::open_file(kNull, O_RDWR);
+    return sys::open_file(fmt::format("/proc/self/fd/{}", mount.get()), O_RDWR);
+}
+
 }  // namespace
 
 Stdio::Stdio(Loop& loop, StdioListener& listener, bool stdin_once)
@@ -68,7 +83,7 @@ Stdio::ProcessEnds Stdio::open_pipes(bool in, bool out, bool err) {
         ends.fds[i + 1] = std::move(pipe.write);
     }
     for (UniqueFd& fd : ends.fds) {
-        if (!fd) fd = sys::open_file("/dev/null", O_RDWR);
+        if (!fd) fd = open_null();
     }
     return ends;
 }

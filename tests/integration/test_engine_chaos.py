@@ -244,7 +244,8 @@ def run_chaos(make_daemon, kills: int) -> None:
     for folder in ("containers", "volumes"):
         left = [name for name in os.listdir(made.data_root / folder) if name not in ("metadata.db", "backingFsBlockDev")]
         assert not left, f"seed {seed}: {folder}: {left}"
-    assert not os.listdir(made.exec_root / "c"), seed
+    left = [str(path.relative_to(made.exec_root)) for path in (made.exec_root / "c").rglob("*")]
+    assert not left, f"seed {seed}: {left}"
 
 
 @pytest.mark.timeout(600)

@@ -2,6 +2,7 @@
 """What an image, a container or a client may try against the daemon and the host. Runtime attacks proper are in
 test_hostile.py, symlink races of `docker cp` in test_engine_copy.py."""
 
+import contextlib
 import os
 import stat
 
@@ -10,24 +11,40 @@ import pytest
 from support.daemon import IMAGE, docker_archive
 
 
-def mode_of(path: str) -> int:
-    return stat.S_IMODE(os.stat(path).st_mode)
-
-
-def test_masked_files_are_not_the_hosts_null_device_to_change(engine):
-    """A masked file shows the null device of the host: its mode, owner and times are not the container's."""
+@contextlib.contextmanager
+def null_device_stays():
+    """The host's /dev/null is as it was; put right again where it isn't."""
     before = os.stat("/dev/null")
     try:
-        text = engine.run("sh", "-c", "chmod 600 /proc/keys; chown 1:1 /proc/keys; touch -d '2001-01-01 00:00' /proc/keys;"
-                                      "echo x > /proc/keys && cat /proc/keys && echo still null", check=False)
+        yield
         after = os.stat("/dev/null")
     finally:
         os.chmod("/dev/null", stat.S_IMODE(before.st_mode))
         os.chown("/dev/null", before.st_uid, before.st_gid)
-    assert (after.st_mode, after.st_uid, after.st_gid, after.st_mtime) == \
-        (before.st_mode, before.st_uid, before.st_gid, before.st_mtime), text
-    assert text.stdout.strip() == "still null", text
-    assert text.stderr.count("Read-only file system") == 3, text
+        os.utime("/dev/null", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+CHANGE = "chmod 606 {0}; chown 1:1 {0}; touch -d '2001-01-01 00:00' {0}; echo x > {0} && echo still null"
+
+
+def test_masked_files_are_not_the_hosts_null_device_to_change(engine):
+    """A masked file shows the host's null device: its mode, owner and times are not the container's."""
+    with null_device_stays():
+        done = engine.run("sh", "-c", CHANGE.format("/proc/keys"), check=False)
+    assert done.stdout.strip() == "still null", done
+    assert done.stderr.count("Read-only file system") == 3, done
+
+
+def test_standard_input_is_not_the_hosts_null_device_to_change(engine):
+    name = engine.start_container()
+    with null_device_stays():
+        ran = engine.run("sh", "-c", CHANGE.format("/proc/self/fd/0"), check=False)
+        joined = engine.cli("exec", name, "sh", "-c", CHANGE.format("/proc/self/fd/0"), check=False)
+    for done in (ran, joined):
+        assert done.stdout.strip() == "still null", done
+        assert done.stderr.count("Read-only file system") == 3, done
+    assert engine.run("cat").stdout == "" and engine.out("exec", name, "cat") == ""
 
 
 @pytest.mark.parametrize("body", [{"Cmd": ["x" * 100_000]}, {"Cmd": ["id"], "WorkingDir": "/" + "x" * 100_000},

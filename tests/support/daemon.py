@@ -503,8 +503,9 @@ class Daemon:
                 self._forget_process()
         finally:
             for pid in self.shims():
-                left.append(f"process {pid}")
-                engines.end_process(pid)
+                if not ends_by_itself(pid):
+                    left.append(f"process {pid}")
+                    engines.end_process(pid)
             left += self._remove_cgroups()
             engines.reap_strays(self.work)
             for line in Path("/proc/self/mounts").read_text().splitlines()[::-1]:
@@ -515,6 +516,18 @@ class Daemon:
             shutil.rmtree(self.short, ignore_errors=True)
             shutil.rmtree(self.work, ignore_errors=True)
         return left
+
+
+def ends_by_itself(pid: int, timeout: float = 5) -> bool:
+    """Whether a process that has nothing left to do is gone in time."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([pidfd], [], [], timeout)[0])
+    finally:
+        os.close(pidfd)
 
 
 class EventStream:

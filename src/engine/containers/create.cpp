@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "engine/containers/names.h"
+#include "engine/files/working_folder.h"
 #include "engine/logs/log_options.h"
 #include "engine/oci/create_rules.h"
 #include "engine/system/events.h"
@@ -114,7 +115,7 @@ std::vector<MountPoint> plan_mounts(const Roster& roster, const ContainerRecord&
 /// Blocking: the writable layer, the folder, and what empty volumes get from the image.
 struct Materials {
     store::Snapshots* snapshots = nullptr;
-    std::string id, directory;
+    std::string id, directory, working_folder;
     std::optional<Digest> parent;
     store::SnapshotOptions options;
     std::vector<MountPoint> mounts;
@@ -134,6 +135,7 @@ void make_materials(const Materials& materials) {
     materials.snapshots->create(materials.id, materials.parent, materials.options);
     try {
         sys::check(mkdir(materials.directory.c_str(), 0710), [&] { return "mkdir " + materials.directory; });
+        make_working_folder(materials.snapshots->mount_plan(materials.id), materials.working_folder);
         if (needs_populate(materials.mounts, materials.volumes))
             populate_volumes(materials.snapshots->mount_plan(materials.id), materials.mounts,
                              materials.volumes);
@@ -157,6 +159,7 @@ async::Task<void> build(RosterPointer roster, ContainerRecord* record, Materials
     bool is_made = false;
     try {
         materials.mounts = record->mounts;
+        materials.working_folder = record->config.WorkingDir;
         materials.volumes = volumes_of(roster->services.volumes, record->mounts);
         auto work = [&materials] { make_materials(materials); };
         co_await async::run_blocking(std::move(work));

@@ -27,7 +27,7 @@ Levels levels_of(const std::vector<ContainerPointer>& containers) {
     return levels;
 }
 
-/// For the queue. Where it fails a policy goes on trying, as after an exit.
+/// For the queue.
 async::Task<void> start_wanted_one(RosterPointer roster, ContainerPointer container) {
     if (container->is_running() || container->is_removing || roster->is_shutting_down) co_return;
     co_await start_container(roster, container, StartCause::policy);

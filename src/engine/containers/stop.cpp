@@ -22,9 +22,14 @@ Error is_restarting(const ManagedContainer& container) {
                       container.id());
 }
 
+/// An image may name any: what isn't a signal is SIGTERM.
 int stop_signal_of(const ManagedContainer& container) {
     const std::string& own = container.record().config.StopSignal;
-    return own.empty() ? SIGTERM : parse_signal(own);
+    try {
+        return own.empty() ? SIGTERM : parse_signal(own);
+    } catch (const Error&) {
+        return SIGTERM;
+    }
 }
 
 /// A restart policy heeds only what is meant to end the container.

@@ -40,8 +40,10 @@ void pin_container(std::string& mode, const CreateFacts& facts, bool required) {
 
 void fill_defaults(HostConfig& host_config, const CreateFacts& facts) {
     const DaemonConfig& daemon = facts.daemon;
-    if (host_config.Memory > 0 && host_config.MemorySwap == 0)
-        host_config.MemorySwap = std::min(host_config.Memory, std::numeric_limits<int64_t>::max() / 2) * 2;
+    if (host_config.Memory > 0 && host_config.MemorySwap == 0) {
+        bool is_boundless = host_config.Memory > std::numeric_limits<int64_t>::max() / 2;
+        host_config.MemorySwap = is_boundless ? -1 : host_config.Memory * 2;
+    }
     if (host_config.ShmSize == 0) host_config.ShmSize = daemon.default_shm_size;
     if (host_config.IpcMode.empty()) host_config.IpcMode = daemon.default_ipc_mode;
     if (host_config.CgroupnsMode.empty()) {
@@ -58,8 +60,10 @@ void fill_defaults(HostConfig& host_config, const CreateFacts& facts) {
     if (host_config.CapAdd) host_config.CapAdd = normalize_capabilities(*host_config.CapAdd, "CapAdd");
     if (host_config.CapDrop) host_config.CapDrop = normalize_capabilities(*host_config.CapDrop, "CapDrop");
 
-    // The host's namespaces, or all rights: labels would only be in the way.
-    if (host_config.IpcMode == "host" || host_config.PidMode == "host" || host_config.Privileged) {
+    // The host's namespaces, or all rights: labels would only be in the way, but for those that were asked
+    // for.
+    bool is_open = host_config.IpcMode == "host" || host_config.PidMode == "host" || host_config.Privileged;
+    if (is_open && parse_security_options(items(host_config.SecurityOpt)).labels.empty()) {
         if (!host_config.SecurityOpt) host_config.SecurityOpt.emplace();
         host_config.SecurityOpt->emplace_back("label=disable");
     }

@@ -119,7 +119,7 @@ TEST(CreateRules, ListsOfTooManyPartsAreNoLists) {
 TEST(CreateRules, LimitsDoNotOverflow) {
     CreateCase create;
     auto plan = create.host_config(R"("Memory":9223372036854775807)");
-    EXPECT_GT(plan.host_config.MemorySwap, 0);
+    EXPECT_EQ(plan.host_config.MemorySwap, -1);
 }
 
 TEST(CreateRules, RefusesConfigurations) {
@@ -192,6 +192,8 @@ TEST(CreateRules, PrivilegedAndUnconfined) {
     auto privileged = create.host_config(R"("NetworkMode":"none","Privileged":true)").host_config;
     EXPECT_FALSE(privileged.MaskedPaths);
     EXPECT_THAT(*privileged.SecurityOpt, ElementsAre("label=disable"));
+    auto labelled = create.host_config(R"("Privileged":true,"SecurityOpt":["label=type:my_t"])").host_config;
+    EXPECT_THAT(*labelled.SecurityOpt, ElementsAre("label=type:my_t"));
     EXPECT_EQ(privileged.CgroupnsMode, "host");
     create.host.cgroup_version = 2;
     EXPECT_EQ(create.host_config(R"("Privileged":true)").host_config.CgroupnsMode, "private");

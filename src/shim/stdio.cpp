@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 constexpr auto kQuiet = 100ms;
 constexpr auto kLongestDrain = 10s;
 /// How long a process may take to end after it has closed its outputs before clients are told their end.
-constexpr auto kLongestExit = 1s;
+constexpr auto kLongestExit = 3s;
 
 void set_nonblocking(int fd) {
     int flags = sys::check(fcntl(fd, F_GETFL), "fcntl");

@@ -4,10 +4,13 @@ test_hostile.py, symlink races of `docker cp` in test_engine_copy.py."""
 
 import contextlib
 import os
+import shutil
 import stat
+from pathlib import Path
 
 import pytest
 
+from support import images
 from support.daemon import IMAGE, docker_archive
 
 
@@ -68,11 +71,9 @@ def test_a_long_program_name_is_told(engine):
 
 def test_an_images_stop_signal_that_there_is_not(engine, tmp_path):
     """As with dockerd SIGTERM is sent instead."""
-    archive = docker_archive(tmp_path / "image.tar", "stop:evil", {"bin": None, "bin/busybox": open("/bin/busybox", "rb").read()},
-                             {"Cmd": ["/bin/busybox", "sleep", "1000"], "StopSignal": "SIGEVIL"}) \
-        if os.path.exists("/bin/busybox") else None
-    if archive is None:
-        pytest.skip("no /bin/busybox")
+    program = Path(shutil.which("busybox")).read_bytes()
+    archive = docker_archive(tmp_path / "image.tar", "stop:evil", [images.tar_entry("busybox", program, mode=0o755)],
+                             {"Cmd": ["/busybox", "sleep", "1000"], "StopSignal": "SIGEVIL"})
     engine.load(archive)
     name = engine.new_name()
     engine.cli("run", "-d", "--name", name, "--network", "none", "stop:evil")

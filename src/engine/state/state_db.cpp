@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "async/thread.h"
 #include "base/log.h"
 #include "engine/state/schema.h"
 #include "store/metadata.h"
@@ -21,13 +22,18 @@ struct Pending {
     std::exception_ptr error;
     async::Event committed;
 };
-using Batch = std::vector<std::shared_ptr<Pending>>;
+using Writes = std::vector<std::shared_ptr<Pending>>;
+struct Batch {
+    Writes writes;
+    bool is_done = false;
+};
 
 /// Each in a savepoint of one transaction: one that fails undoes its own part only.
-void commit(store::Metadata& metadata, const Batch& batch) {
+void commit(store::Metadata& metadata, Batch& batch) {
+    batch.is_done = true;
     try {
         metadata.write_relaxed([&](db::Database& database) {
-            for (const auto& pending : batch) {
+            for (const auto& pending : batch.writes) {
                 try {
                     db::Transaction part(database);
                     pending->work(database);
@@ -38,7 +44,7 @@ void commit(store::Metadata& metadata, const Batch& batch) {
             }
         });
     } catch (...) {
-        for (const auto& pending : batch) {
+        for (const auto& pending : batch.writes) {
             if (!pending->error) pending->error = std::current_exception();
         }
     }
@@ -55,7 +61,10 @@ struct StateDb::State {
     async::Context& context;
     std::string path;
     store::Metadata metadata;
-    Batch queue;
+    Writes queue;
+    std::shared_ptr<Batch> under_way;
+    /// Its own: the pool may be full of what waits for a file server that is gone.
+    async::Thread writer{"state", 1};
     bool flushing = false;
     bool sync_planned = false;
 
@@ -77,13 +86,21 @@ async::Task<void> sync_soon(std::shared_ptr<State> state) {
     co_await async::run_blocking(std::move(work));
 }
 
+async::Task<void> perform(std::function<void()> work) {
+    work();
+    co_return;
+}
+
 template <typename State>
 async::Task<void> flush(std::shared_ptr<State> state) {
     while (!state->queue.empty()) {
-        auto batch = std::make_shared<Batch>(std::exchange(state->queue, {}));
-        auto work = [state, batch] { commit(state->metadata, *batch); };
-        co_await async::run_blocking(std::move(work));
-        for (const auto& pending : *batch) pending->committed.set();
+        auto batch = std::make_shared<Batch>(Batch{.writes = std::exchange(state->queue, {})});
+        state->under_way = batch;
+        std::function<void()> work = [state, batch] { commit(state->metadata, *batch); };
+        async::Task<void> job = perform(std::move(work));
+        co_await async::run_on(state->writer.context(), std::move(job));
+        state->under_way = nullptr;
+        for (const auto& pending : batch->writes) pending->committed.set();
     }
     state->flushing = false;
     if (!state->sync_planned) {
@@ -120,7 +137,10 @@ StateDb::StateDb(async::Context& context, const std::string& path)
 
 StateDb::~StateDb() {
     try {
-        commit(state_->metadata, std::exchange(state_->queue, {}));
+        state_->writer.stop();
+        if (state_->under_way && !state_->under_way->is_done) commit(state_->metadata, *state_->under_way);
+        Batch rest{.writes = std::exchange(state_->queue, {})};
+        commit(state_->metadata, rest);
         state_->sync_all();
     } catch (...) {
         log::error("closing {}: {}", state_->path, current_exception_message());

@@ -30,7 +30,7 @@ class StateDb {
     StateDb(const StateDb&) = delete;
     StateDb& operator=(const StateDb&) = delete;
 
-    /// Runs `work` on a thread of the pool, in one transaction with all that was queued meanwhile (group
+    /// Runs `work` on a thread of its own, in one transaction with all that was queued meanwhile (group
     /// commit; in the order of the calls), and returns when it is committed: from then on it survives
     /// `kill -9` of the daemon. A power cut may take what was committed in the last 100 ms, see sync(). What
     /// `work` throws undoes its own part only and is thrown here. `work` owns what it refers to: the caller

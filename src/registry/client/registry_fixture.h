@@ -271,7 +271,7 @@ class FakeRegistry {
 /// A context, a store and a client with short delays.
 class RegistryWorld {
   public:
-    RegistryWorld() : store_(store::Store::Options{dir_.path() + "/root"}) {
+    RegistryWorld() : store_(store::Store::Options{.root = dir_.path() + "/root"}) {
         config.retry_delay = std::chrono::milliseconds(2);
         config.idle_timeout = std::chrono::milliseconds(300);
         config.certs_dirs.clear();

@@ -86,3 +86,21 @@ def test_unless_stopped_comes_back_after_the_daemon_ended_its_containers(make_da
     daemon.start()
     daemon.wait_until(kept, lambda found: found["State"]["Running"])
     assert state(daemon, stopped)["Status"] == "exited"
+
+
+def test_a_shim_that_does_not_answer_holds_up_its_container_alone(make_daemon):
+    daemon = make_daemon()
+    box, other = (start(daemon, "sleep", "1000") for _ in range(2))
+    with open(f"/proc/{state(daemon, box)['Pid']}/stat") as stat:
+        shim = int(stat.read().rpartition(")")[2].split()[1])
+    os.kill(shim, signal.SIGSTOP)
+    try:
+        daemon.kill()
+        daemon.start()
+        assert state(daemon, box)["Running"]
+        assert daemon.out("exec", other, "echo", "alive") == "alive"
+    finally:
+        os.kill(shim, signal.SIGCONT)
+    daemon.out("stop", "-t", "0", box)
+    assert state(daemon, box)["Status"] == "exited"
+    assert daemon.out("exec", other, "echo", "alive") == "alive"

@@ -502,8 +502,9 @@ class Daemon:
                 left.append(f"the daemon ended by itself: {self.process.returncode}")
                 self._forget_process()
         finally:
+            deadline = time.monotonic() + 5
             for pid in self.shims():
-                if not ends_by_itself(pid):
+                if not ends_by_itself(pid, max(0, deadline - time.monotonic())):
                     left.append(f"process {pid}")
                     engines.end_process(pid)
             left += self._remove_cgroups()
@@ -518,7 +519,7 @@ class Daemon:
         return left
 
 
-def ends_by_itself(pid: int, timeout: float = 5) -> bool:
+def ends_by_itself(pid: int, timeout: float) -> bool:
     """Whether a process that has nothing left to do is gone in time."""
     try:
         pidfd = os.pidfd_open(pid)

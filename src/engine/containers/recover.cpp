@@ -26,6 +26,9 @@
 namespace berth::engine {
 namespace {
 
+/// How long the daemon's start waits for shims.
+constexpr std::chrono::seconds kPatience{5};
+
 /// What is on disk, read in one go on the pool.
 struct Found {
     struct Row {
@@ -349,15 +352,6 @@ void enter(const RosterPointer& roster, Found& found) {
     }
 }
 
-async::Task<void> recover_logged(RosterPointer roster, ContainerPointer container, bool has_bundle,
-                                 bool has_snapshot, bool is_same_boot) {
-    try {
-        co_await recover_one(roster, container, has_bundle, has_snapshot, is_same_boot);
-    } catch (...) {
-        log::error("recovering container {}: {}", container->id(), current_exception_message());
-    }
-}
-
 /// A log that was not sent to its end goes on, whether its container runs or not.
 void forward_log(Roster& roster, const ManagedContainer& container) {
     try {
@@ -367,6 +361,58 @@ void forward_log(Roster& roster, const ManagedContainer& container) {
         if (!container.is_running()) roster.services.forwarding.ended(container.id());
     } catch (const Error& error) {
         log::warning("the log of container {}: {}", container.id(), error.what());
+    }
+}
+
+/// What goes on beside a container whose state is known.
+void resume_services(const RosterPointer& roster, const ContainerPointer& container) {
+    forward_log(*roster, *container);
+    if (container->is_running())
+        watch_health(roster, container);
+    else if (container->record().host_config.AutoRemove)
+        remove_soon(roster, container);
+}
+
+/// One container's recovery. It is late where the daemon went on without it, by the state that the database
+/// has.
+struct Recovery {
+    ContainerPointer container;
+    bool has_bundle = false, has_snapshot = false, is_same_boot = false;
+    bool is_done = false, is_late = false;
+};
+
+/// In the container's queue: what users ask of it waits.
+async::Task<void> recover_in_queue(RosterPointer roster, std::shared_ptr<Recovery> recovery) {
+    ContainerPointer container = recovery->container;
+    try {
+        co_await recover_one(roster, container, recovery->has_bundle, recovery->has_snapshot,
+                             recovery->is_same_boot);
+    } catch (...) {
+        log::error("recovering container {}: {}", container->id(), current_exception_message());
+    }
+    recovery->is_done = true;
+    if (!recovery->is_late) co_return;
+    log::info("container {} is {} after all", container->id(), to_string(container->state().status));
+    if (!container->is_running()) co_await release_resources(roster, container);
+    if (!container->is_removed) resume_services(roster, container);
+}
+
+/// A shim that doesn't answer (it may wait for a file server that is gone) holds up its container alone.
+async::Task<void> recover_all(RosterPointer roster, std::vector<std::shared_ptr<Recovery>> recoveries) {
+    std::vector<async::Task<void>> tasks;
+    for (const auto& recovery : recoveries)
+        tasks.push_back(recovery->container->operations.run(recover_in_queue(roster, recovery)));
+    try {
+        async::Task<void> all = async::all_of(std::move(tasks));
+        co_await async::with_timeout(kPatience, "recovering containers", std::move(all));
+    } catch (const Error& error) {
+        log::warning("{}", error.what());
+    }
+    for (const auto& recovery : recoveries) {
+        if (recovery->is_done) continue;
+        recovery->is_late = true;
+        log::warning("the shim of container {} does not answer: shown as it was last known",
+                     recovery->container->id());
     }
 }
 
@@ -393,11 +439,16 @@ async::Task<void> recover_containers(RosterPointer roster) {
                                    remove_strays_in_background(roster, find_strays(found)));
     enter(roster, found);
 
-    std::vector<async::Task<void>> tasks;
+    std::vector<std::shared_ptr<Recovery>> recoveries;
     for (const ContainerPointer& container : roster->containers.all())
-        tasks.push_back(recover_logged(roster, container, bundles.contains(container->id()),
-                                       snapshots.contains(container->id()), found.is_same_boot));
-    co_await async::all_of(std::move(tasks), 64);
+        recoveries.push_back(std::make_shared<Recovery>(Recovery{
+            .container = container,
+            .has_bundle = bundles.contains(container->id()),
+            .has_snapshot = snapshots.contains(container->id()),
+            .is_same_boot = found.is_same_boot,
+        }));
+    std::vector<std::shared_ptr<Recovery>> all = recoveries;
+    co_await recover_all(roster, std::move(all));
 
     for (const ContainerPointer& container : roster->containers.all())
         roster->services.volumes.restore(container->id(), container->record().mounts,
@@ -408,13 +459,9 @@ async::Task<void> recover_containers(RosterPointer roster) {
         database.run("INSERT OR REPLACE INTO meta(key, value) VALUES ('boot_id', ?)", boot_id);
     };
     co_await roster->services.database.write(std::move(note));
-    for (const ContainerPointer& container : roster->containers.all()) {
-        forward_log(*roster, *container);
-        if (container->is_running())
-            watch_health(roster, container);
-        else if (container->record().host_config.AutoRemove)
-            remove_soon(roster, container);
-    }
+    for (const auto& recovery : recoveries)
+        if (!recovery->is_late && !recovery->container->is_removed)
+            resume_services(roster, recovery->container);
 }
 
 }  // namespace berth::engine

@@ -174,7 +174,7 @@ def test_two_daemons_do_not_see_each_other(make_daemon):
 def test_second_signal_forces(make_daemon):
     """A daemon whose end takes its time (a container that doesn't stop) ends at once at the second signal."""
     made = make_daemon("--live-restore=false", "--shutdown-timeout", "100")
-    made.start_container("sh", "-c", "trap : TERM; while :; do sleep 1; done", flags=["--stop-timeout", "100"])
+    made.start_trapping("trap : TERM", flags=["--stop-timeout", "100"])
     made.send_signal(signal.SIGTERM)
     made.wait_for("STOPPING=1")
     assert made.stop(signal.SIGTERM) == 1
@@ -358,7 +358,7 @@ def test_containers_outlive_the_daemon(make_daemon):
 
 def test_live_restore_false_stops_containers(make_daemon):
     made = make_daemon("--live-restore=false")
-    name = made.start_container("sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done")
+    name = made.start_trapping("trap 'exit 7' TERM")
     pid = made.inspect(name)["State"]["Pid"]
     assert made.stop() == 0
     assert not os.path.exists(f"/proc/{pid}")
@@ -369,7 +369,7 @@ def test_live_restore_false_stops_containers(make_daemon):
 
 def test_shutdown_timeout_kills(make_daemon):
     made = make_daemon("--live-restore=false", "--shutdown-timeout", "1")
-    name = made.start_container("sh", "-c", "trap : TERM; while :; do sleep 1; done")
+    name = made.start_trapping("trap : TERM")
     pid = made.inspect(name)["State"]["Pid"]
     assert made.stop() == 0
     assert not os.path.exists(f"/proc/{pid}")

@@ -138,7 +138,7 @@ def test_the_cli(engine):
 
 
 def test_the_cli_passes_signals_on(engine):
-    name = engine.start_container("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
+    name = engine.start_trapping("trap 'exit 5' TERM")
     with engine.events() as events:
         process = engine.popen("attach", name)
         # The CLI catches signals before it attaches, which is what the event tells.

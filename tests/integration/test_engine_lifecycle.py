@@ -103,7 +103,7 @@ def test_made_up_names(engine):
 
 
 def test_create_start_stop_start(engine):
-    identity = create(engine, "sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
+    identity = create(engine, "sh", "-c", "trap 'exit 5' TERM; echo trapping; while :; do sleep 0.05; done")
     state = engine.inspect(identity)["State"]
     assert (state["Status"], state["Running"], state["Pid"], state["StartedAt"]) == ("created", False, 0, "0001-01-01T00:00:00Z")
     assert engine.post(f"/containers/{identity}/start").status == 204
@@ -111,6 +111,7 @@ def test_create_start_stop_start(engine):
     assert state["Status"] == "running" and state["Running"] and state["Pid"] > 0
     os.kill(state["Pid"], 0)
     assert engine.post(f"/containers/{identity}/start").status == 304
+    engine.wait_for_output(identity, "trapping")
     assert engine.post(f"/containers/{identity}/stop").status == 204
     state = engine.inspect(identity)["State"]
     assert (state["Status"], state["ExitCode"], state["Pid"]) == ("exited", 5, 0)
@@ -120,7 +121,7 @@ def test_create_start_stop_start(engine):
 
 
 def test_stop_with_signal_and_timeout(engine):
-    name = engine.start_container("sh", "-c", "trap 'exit 9' USR1; trap : TERM; while :; do sleep 0.05; done")
+    name = engine.start_trapping("trap 'exit 9' USR1; trap : TERM")
     engine.cli("stop", "--signal", "USR1", name)
     assert engine.inspect(name)["State"]["ExitCode"] == 9
     engine.cli("start", name)
@@ -129,8 +130,7 @@ def test_stop_with_signal_and_timeout(engine):
 
 
 def test_stop_signal_and_timeout_of_the_container(engine):
-    name = engine.start_container("sh", "-c", "trap 'exit 4' INT; while :; do sleep 0.05; done",
-                                  flags=["--stop-signal", "SIGINT", "--stop-timeout", "30"])
+    name = engine.start_trapping("trap 'exit 4' INT", flags=["--stop-signal", "SIGINT", "--stop-timeout", "30"])
     found = engine.inspect(name)["Config"]
     assert (found["StopSignal"], found["StopTimeout"]) == ("SIGINT", 30)
     engine.cli("stop", name)
@@ -146,7 +146,7 @@ def test_restart(engine):
 
 
 def test_kill(engine):
-    name = engine.start_container("sh", "-c", "trap 'exit 6' HUP; while :; do sleep 0.05; done")
+    name = engine.start_trapping("trap 'exit 6' HUP")
     engine.cli("kill", "-s", "HUP", name)
     assert engine.out("wait", name) == "6"
     assert "is not running" in engine.fails("kill", name)
@@ -549,7 +549,7 @@ def test_same_name_at_once(engine):
 
 
 def test_contradicting_requests_at_once(engine):
-    name = engine.start_container("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.02; done")
+    name = engine.start_trapping("trap 'exit 0' TERM")
     calls = [f"/containers/{name}/{verb}" for verb in ("stop", "start", "restart?t=1", "pause", "unpause", "kill?signal=CONT")] * 3
     statuses = in_threads([lambda call=call: engine.post(call).status for call in calls])
     assert set(statuses) <= {204, 304, 409}

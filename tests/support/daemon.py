@@ -424,6 +424,22 @@ class Daemon:
         self.cli("run", "-d", "--name", name, "--network", "none", *flags, IMAGE, *words)
         return name
 
+    def wait_for_output(self, name: str, text: str) -> None:
+        """Until a running container has printed it; for programs that say when they are ready."""
+        with self.connect() as sock:
+            sock.sendall(f"GET /containers/{name}/logs?stdout=1&follow=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            found = b""
+            while text.encode() not in found:
+                more = sock.recv(65536)
+                assert more, f"{name} ended without {text!r}: {found!r}"
+                found += more
+
+    def start_trapping(self, traps: str, flags=()) -> str:
+        """A container whose shell has these traps set and waits; its name."""
+        name = self.start_container("sh", "-c", f"{traps}; echo trapping; while :; do sleep 0.05; done", flags=flags)
+        self.wait_for_output(name, "trapping")
+        return name
+
     def inspect(self, name: str) -> dict:
         answer = self.get(f"/containers/{name}/json")
         assert answer.status == 200, answer

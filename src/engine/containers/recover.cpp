@@ -106,11 +106,14 @@ Strays find_strays(const Found& found) {
 
 void end_stray_shim(const std::string& bundle) {
     UniqueFd directory = sys::open_file(bundle, O_RDONLY | O_DIRECTORY);
+    bool is_gone = false;
     try {
         shim::Client::connect(directory.get()).shutdown();
     } catch (const Error&) {
-        shim::recover(directory.get());
+        is_gone = true;
     }
+    // Without options there never was a shim.
+    if (is_gone && sys::try_open_at(directory.get(), "shim.json", O_RDONLY)) shim::recover(directory.get());
 }
 
 /// Blocking.

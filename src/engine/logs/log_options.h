@@ -31,8 +31,8 @@ struct LogContainer {
 
 /// In the order of `docker info`.
 const std::vector<std::string>& log_drivers();
-/// For `docker create` and daemon.json: "error looking up logging plugin x: plugin "x" not found", "unknown log opt 'x'
-/// for json-file log driver", …
+/// For `docker create` and daemon.json: "error looking up logging plugin x: plugin "x" not found", "unknown
+/// log opt 'x' for json-file log driver", …
 void validate_log_options(const std::string& driver, const LogOptionMap& options);
 
 /// Whether the daemon sends the log on (make_forwarder()).

@@ -25,9 +25,9 @@ namespace {
 
 constexpr off_t kMaxFileSize = 4 << 20;
 
-/// The content, "" where it is too long, or grows while it is read.
-std::string read_limited(int file, const char* path) {
-    std::string text(static_cast<size_t>(kMaxFileSize) + 1, '\0');
+/// The first `size` bytes: what is written to it meanwhile is nobody's user yet.
+std::string read_first(int file, off_t size, const char* path) {
+    std::string text(static_cast<size_t>(size), '\0');
     size_t filled = 0;
     while (filled < text.size()) {
         ssize_t got =
@@ -36,7 +36,8 @@ std::string read_limited(int file, const char* path) {
         if (got == 0) break;
         filled += static_cast<size_t>(got);
     }
-    return filled == text.size() ? std::string() : text.substr(0, filled);
+    text.resize(filled);
+    return text;
 }
 
 /// Of the container's tree. "" where it isn't a plain file.
@@ -52,7 +53,7 @@ std::string read_beneath(int root, const char* path) {
     if (!found || fstat(found.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size > kMaxFileSize)
         return {};
     UniqueFd file = sys::open_file(fmt::format("/proc/self/fd/{}", found.get()), O_RDONLY | O_NONBLOCK);
-    return read_limited(file.get(), path);
+    return read_first(file.get(), info.st_size, path);
 }
 
 /// A number that a user or group may have; of another size: an error, as with Docker.

@@ -296,7 +296,8 @@ def write_log(engine, megabytes, options):
 
 def part_logs(both, options):
     for engine in both:
-        megabytes = options.log_megabytes if engine.name == "berth" else max(1, options.log_megabytes // 8)
+        # In steps of the text's size.
+        megabytes = max(50, (options.log_megabytes if engine.name == "berth" else options.log_megabytes // 8) // 50 * 50)
         print(f"\nlogs of {megabytes} MB, lines of 101 bytes ({engine.name})")
         identity, taken = write_log(engine, megabytes, options)
         say("written by the container", f"{megabytes / taken:.0f} MB/s")

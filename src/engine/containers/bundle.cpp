@@ -66,7 +66,7 @@ std::string config_text(const StartJob& job, const store::MountPlan& root, const
         input.shm_path = job.joined_shared_memory;
     else if (record.host_config.IpcMode == "shareable")
         input.shm_path = job.shared_memory;
-    input.shim_path = job.shim_program;
+    input.shim_path = job.shim_path;
     return build_config_text(input);
 }
 
@@ -97,7 +97,7 @@ bool has_any(std::string_view text, std::initializer_list<std::string_view> word
 shim::Spawned spawn_shim(const StartJob& job, int bundle) {
     std::exception_ptr failure;
     try {
-        return shim::spawn(job.shim_program, bundle, job.record->id);
+        return shim::spawn(job.shim_executable, bundle, job.record->id);
     } catch (...) {
         failure = std::current_exception();
     }

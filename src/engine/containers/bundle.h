@@ -31,7 +31,7 @@ struct StartJob {
     store::Store* store = nullptr;
     std::map<std::string, Volume> volumes;
     JoinedContainer network, ipc, pid;  ///< pid 0: not joined
-    std::string shim_program, directory, bundle, mounts_folder;
+    std::string shim_path, shim_executable, directory, bundle, mounts_folder;
     std::string shared_memory, joined_shared_memory;  ///< folders
 };
 

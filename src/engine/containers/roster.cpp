@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/containers/roster.h"
 
-#include <unistd.h>
-
-#include <cstdlib>
-
 #include "engine/state/state_db.h"
 #include "engine/system/events.h"
 
@@ -13,7 +9,6 @@ namespace berth::engine {
 Roster::Roster(Containers::Dependencies dependencies)
     : services(dependencies),
       config(std::make_shared<const DaemonConfig>(dependencies.config)),
-      shim_program(find_shim_program()),
       cleaned_up(dependencies.control),
       cleanup_turns(dependencies.control, 2) {}
 
@@ -88,14 +83,6 @@ void Roster::publish(const ManagedContainer& container, std::string action,
     std::map<std::string, std::string> attributes = Containers::event_attributes(container);
     attributes.merge(std::move(more));
     services.events.publish("container", std::move(action), container.id(), std::move(attributes));
-}
-
-std::string find_shim_program() {
-    if (const char* given = std::getenv("BERTH_SHIM"); given != nullptr && *given != '\0') return given;
-    std::string path(4096, '\0');
-    ssize_t size = readlink("/proc/self/exe", path.data(), path.size());
-    path.resize(size > 0 ? static_cast<size_t>(size) : 0);
-    return path.substr(0, path.rfind('/') + 1) + "berth-shim";
 }
 
 }  // namespace berth::engine

@@ -9,6 +9,7 @@
 #include "engine/containers/containers.h"
 #include "engine/containers/lookup.h"
 #include "engine/containers/managed.h"
+#include "engine/containers/shim_program.h"
 
 namespace berth::engine {
 
@@ -40,7 +41,7 @@ struct Roster : std::enable_shared_from_this<Roster> {
     Containers::Dependencies services;
     /// As `services.config` is now: for jobs on the pool, which a reload must not touch.
     std::shared_ptr<const DaemonConfig> config;
-    std::string shim_program;
+    ShimProgram shim_program;
     ContainerIndex<ManagedContainer> containers;
     /// Removals whose second part is under way (remove.h); two of them at a time use the disk.
     size_t cleanups = 0;
@@ -50,8 +51,5 @@ struct Roster : std::enable_shared_from_this<Roster> {
 };
 
 using RosterPointer = std::shared_ptr<Roster>;
-
-/// berth-shim: $BERTH_SHIM, else beside the program that runs.
-std::string find_shim_program();
 
 }  // namespace berth::engine

@@ -80,7 +80,8 @@ StartJob plan_job(const RosterPointer& roster, const ManagedContainer& container
     job.network = join(*roster, record.id, record.host_config.NetworkMode, "network");
     job.ipc = join(*roster, record.id, record.host_config.IpcMode, "IPC");
     job.pid = join(*roster, record.id, record.host_config.PidMode, "PID");
-    job.shim_program = roster->shim_program;
+    job.shim_path = roster->shim_program.path();
+    job.shim_executable = roster->shim_program.executable();
     job.directory = container.directory();
     job.bundle = container.bundle();
     job.mounts_folder = roster->mounts_folder();

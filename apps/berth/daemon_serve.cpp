@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/router.h"
@@ -21,6 +22,8 @@ namespace berth::app {
 namespace {
 
 constexpr unsigned kControlPool = 4, kStreamsPool = 4;
+/// Bulk work stands back where a start wants the processor; its pool's threads take it over from their maker.
+constexpr int kStreamsNice = 10;
 /// For requests in progress when the daemon ends. Short: most of those that take longer are waiting for
 /// something (events, logs -f, wait), and clients of containers that go on come back to the next daemon.
 constexpr std::chrono::milliseconds kStopGrace{1000};
@@ -48,7 +51,9 @@ class Daemon {
           active_(std::make_shared<async::Event>(control_)),
           signals_(control_),
           listeners_(control_, config, [active = active_] { active->set(); }),
-          engine_(control_, streams_.context(), std::move(config)) {}
+          engine_(control_, streams_.context(), std::move(config)) {
+        streams_.context().post([] { ::setpriority(PRIO_PROCESS, 0, kStreamsNice); });
+    }
 
     void run() {
         control_.block_on(serve());

@@ -414,6 +414,7 @@ def test_inspect_formats_of_the_cli(engine):
 
 def test_top(engine):
     name = engine.start_container("sh", "-c", "sleep 1001 & sleep 1002; true")
+    engine.cli("exec", name, "sh", "-c", "while [ $(ps | grep -c '[s]leep 100[12]$') -lt 2 ]; do sleep 0.02; done")
     answer = engine.get(f"/containers/{name}/top").json
     assert answer["Titles"] == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
     assert {row[7] for row in answer["Processes"]} >= {"sleep 1001", "sleep 1002"}

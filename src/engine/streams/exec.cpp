@@ -40,6 +40,7 @@ struct Exec {
     int pid = 0;
     std::optional<int> exit_code;
     Clock::time_point ended;
+    std::shared_ptr<shim::AsyncClient> shim;  ///< from its start to its end
 };
 
 /// "exec_create: ls -l", with the blank that dockerd leaves where there are no arguments.
@@ -110,6 +111,7 @@ struct Execs::State : std::enable_shared_from_this<State> {
     void end(Exec& exec, int code) {
         exec.running = false;
         exec.exit_code = code;
+        exec.shim = nullptr;
         exec.ended = Clock::now();
         if (auto container = exec.container.lock()) std::erase(container->exec_ids, exec.id);
     }
@@ -210,6 +212,7 @@ async::Task<void> Execs::State::run(std::shared_ptr<Exec> exec, spec::api::ExecS
         std::shared_ptr<Container> container = container_of(*exec);
         std::shared_ptr<shim::AsyncClient> shim = container->shim();
         if (!shim) throw make_error(ErrorKind::conflict, "container {} is not running", container->id());
+        exec->shim = shim;
         shim::Streams streams;
         if (client) streams = client->offer();
         // Posted, it asks the shim right behind the request below, and before anything that is asked later:
@@ -304,11 +307,10 @@ async::Task<void> Execs::resize(std::string id, uint16_t width, uint16_t height)
 async::Task<spec::api::ExecInspect> Execs::inspect(std::string id) {
     std::shared_ptr<State> state = state_;
     std::shared_ptr<Exec> exec = state->get(id);
-    std::shared_ptr<Container> container = state->container_of(*exec);
+    (void)state->container_of(*exec);
     // A client that has read the end of the output asks for the exit code: the shim's word on it may still be
-    // on its way, and comes before the answer to what is asked now.
-    if (std::shared_ptr<shim::AsyncClient> shim = container->shim();
-        exec->started && !exec->exit_code && shim) {
+    // on its way, also where the container has ended, and comes before the answer to what is asked now.
+    if (std::shared_ptr<shim::AsyncClient> shim = exec->shim; exec->started && !exec->exit_code && shim) {
         try {
             co_await shim->hello();
         } catch (const Error&) {

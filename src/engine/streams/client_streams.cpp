@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/streams/client_streams.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -42,6 +44,16 @@ void ClientStreams::keep(std::unique_ptr<async::Stream> client) {
 
 ClientStreams::~ClientStreams() {
     close();
+}
+
+async::Task<void> ClientStreams::until_head_read() {
+    for (int look = 0; socket_ && look < 100; ++look) {
+        // What the peer of a unix socket has not read yet is still in our queue (net/unix/af_unix.c,
+        // unix_outq_len).
+        int unread = 0;
+        if (::ioctl(socket_.get(), SIOCOUTQ, &unread) != 0 || unread == 0) co_return;
+        co_await async::sleep_for(std::chrono::milliseconds(1));
+    }
 }
 
 shim::Streams ClientStreams::offer() {

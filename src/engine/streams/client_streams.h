@@ -53,6 +53,10 @@ class ClientStreams {
     const StreamWishes& wishes() const { return wishes_; }
     /// Whether there is anything to hand over.
     bool wants_any() const { return wishes_.in || wishes_.out || wishes_.err; }
+    /// Returns when the client has read the response's head, after 100 ms at the latest. Some clients
+    /// (python3-docker) read it through a buffer that they then forget: output that comes right behind it
+    /// would be lost.
+    async::Task<void> until_head_read();
     /// For AsyncClient::attach() or exec(); the descriptors are borrowed until taken().
     shim::Streams offer();
     /// The shim has them: nothing is kept but what a relay needs.

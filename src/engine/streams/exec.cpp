@@ -209,6 +209,7 @@ async::Task<void> Execs::State::run(std::shared_ptr<Exec> exec, spec::api::ExecS
     try {
         publish(*exec, action_of("exec_start", *exec));
         std::string process = co_await process_of(exec, std::move(request));
+        if (client) co_await client->until_head_read();
         std::shared_ptr<Container> container = container_of(*exec);
         std::shared_ptr<shim::AsyncClient> shim = container->shim();
         if (!shim) throw make_error(ErrorKind::conflict, "container {} is not running", container->id());

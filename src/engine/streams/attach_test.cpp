@@ -35,8 +35,8 @@ TEST_F(AttachTest, BeforeTheStartNothingIsMissed) {
     start();
     client.send("and late\n");
     client.half_close();
-    std::vector<std::string> frames = frames_of(client.read_to_end());
-    EXPECT_EQ(frames, (std::vector<std::string>{"1:first\ntyped early\nand late\n", "2:last\n"}));
+    EXPECT_EQ(texts_of(client.read_to_end()),
+              (std::map<char, std::string>{{'1', "first\ntyped early\nand late\n"}, {'2', "last\n"}}));
     EXPECT_EQ(wait(), 0);
     EXPECT_EQ(published_.front().action, "attach");
 }
@@ -87,7 +87,7 @@ TEST_F(AttachTest, AStreamThatIsNoSocketIsCopied) {
     client.send(text);
     client.half_close();
     reader.join();
-    EXPECT_EQ(frames_of(frames), (std::vector<std::string>{"1:ahead " + text, "2:last\n"}));
+    EXPECT_EQ(texts_of(frames), (std::map<char, std::string>{{'1', "ahead " + text}, {'2', "last\n"}}));
     wait();
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "engine/containers/container.h"
 #include "engine/logs/log_options.h"
 #include "engine/streams/attach.h"
+#include "shim/exit_record.h"
 #include "shim/shim_fixture.h"
 
 namespace berth::engine {
@@ -149,6 +151,13 @@ inline std::vector<std::string> frames_of(std::string_view data) {
     return found;
 }
 
+/// The texts of both streams, which come by pipes of their own: in no order.
+inline std::map<char, std::string> texts_of(std::string_view data) {
+    std::map<char, std::string> texts;
+    for (const std::string& frame : frames_of(data)) texts[frame[0]] += frame.substr(2);
+    return texts;
+}
+
 class StreamsTest : public shim::ShimTest {
   protected:
     struct Published {
@@ -192,10 +201,16 @@ class StreamsTest : public shim::ShimTest {
     }
     /// Waits for the end of the program, and of its shim.
     int wait() {
-        shim::ExitRecord record = control_.block_on(container_->shim()->wait());
+        std::optional<shim::ExitRecord> record;
+        try {
+            record = control_.block_on(container_->shim()->wait());
+        } catch (const Error&) {
+            // The shim has gone already: its record is there.
+        }
         container_->end();
         shim_->process.wait();
-        return record.code;
+        if (!record) record = shim::read_exit(directory_.get());
+        return record.value().code;
     }
     void kill() {
         control_.block_on(container_->shim()->kill(SIGKILL));

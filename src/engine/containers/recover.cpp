@@ -461,7 +461,8 @@ async::Task<void> recover_containers(RosterPointer roster) {
     StateDb::Work note = [boot_id = found.boot_id](db::Database& database) {
         database.run("INSERT OR REPLACE INTO meta(key, value) VALUES ('boot_id', ?)", boot_id);
     };
-    co_await roster->services.database.write(std::move(note));
+    // On a full disk the daemon has to come up, so that something can be removed.
+    if (!found.is_same_boot) roster->services.database.write_later("noting the boot", std::move(note));
     for (const auto& recovery : recoveries)
         if (!recovery->is_late && !recovery->container->is_removed)
             resume_services(roster, recovery->container);

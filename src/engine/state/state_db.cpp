@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "engine/state/schema.h"
 #include "store/metadata.h"
+#include "store/space.h"
 
 namespace berth::engine {
 namespace {
@@ -28,20 +29,29 @@ struct Batch {
     bool is_done = false;
 };
 
-/// Each in a savepoint of one transaction: one that fails undoes its own part only.
-void commit(store::Metadata& metadata, Batch& batch) {
+/// Each in a savepoint of one transaction: one that fails undoes its own part only. A full disk fails all.
+void write_parts(db::Database& database, const Writes& writes) {
+    for (const auto& pending : writes) {
+        pending->error = nullptr;
+        try {
+            db::Transaction part(database);
+            pending->work(database);
+            part.commit();
+        } catch (const Error& error) {
+            if (store::is_out_of_space(error)) throw;
+            pending->error = std::current_exception();
+        } catch (...) {
+            pending->error = std::current_exception();
+        }
+    }
+}
+
+/// On a full disk with the store's reserve: exits have to be known, and what is removed has to go.
+void commit(store::Metadata& metadata, const store::Reserve& reserve, Batch& batch) {
     batch.is_done = true;
     try {
-        metadata.write_relaxed([&](db::Database& database) {
-            for (const auto& pending : batch.writes) {
-                try {
-                    db::Transaction part(database);
-                    pending->work(database);
-                    part.commit();
-                } catch (...) {
-                    pending->error = std::current_exception();
-                }
-            }
+        store::with_reserve(reserve, [&] {
+            metadata.write_relaxed([&](db::Database& database) { write_parts(database, batch.writes); });
         });
     } catch (...) {
         for (const auto& pending : batch.writes) {
@@ -61,6 +71,7 @@ struct StateDb::State {
     async::Context& context;
     std::string path;
     store::Metadata metadata;
+    store::Reserve reserve{path.substr(0, path.rfind('/'))};
     Writes queue;
     std::shared_ptr<Batch> under_way;
     /// Its own: the pool may be full of what waits for a file server that is gone.
@@ -96,7 +107,7 @@ async::Task<void> flush(std::shared_ptr<State> state) {
     while (!state->queue.empty()) {
         auto batch = std::make_shared<Batch>(Batch{.writes = std::exchange(state->queue, {})});
         state->under_way = batch;
-        std::function<void()> work = [state, batch] { commit(state->metadata, *batch); };
+        std::function<void()> work = [state, batch] { commit(state->metadata, state->reserve, *batch); };
         async::Task<void> job = perform(std::move(work));
         co_await async::run_on(state->writer.context(), std::move(job));
         state->under_way = nullptr;
@@ -138,9 +149,10 @@ StateDb::StateDb(async::Context& context, const std::string& path)
 StateDb::~StateDb() {
     try {
         state_->writer.stop();
-        if (state_->under_way && !state_->under_way->is_done) commit(state_->metadata, *state_->under_way);
+        if (state_->under_way && !state_->under_way->is_done)
+            commit(state_->metadata, state_->reserve, *state_->under_way);
         Batch rest{.writes = std::exchange(state_->queue, {})};
-        commit(state_->metadata, rest);
+        commit(state_->metadata, state_->reserve, rest);
         state_->sync_all();
     } catch (...) {
         log::error("closing {}: {}", state_->path, current_exception_message());

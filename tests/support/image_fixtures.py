@@ -2,6 +2,7 @@
 """Fixtures of the image tests; a module imports those that it needs."""
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -24,7 +25,9 @@ def berth() -> Path:
 
 @pytest.fixture
 def work():
-    path = Path(tempfile.mkdtemp(prefix="berth-images-"))
+    # Not mkdtemp: podman makes a reference of the path, which has no "_" after a "-".
+    path = Path(tempfile.gettempdir()) / f"berth-images-{secrets.token_hex(6)}"
+    path.mkdir(mode=0o700)
     yield path
     for line in Path("/proc/self/mounts").read_text().splitlines()[::-1]:
         mount = line.split()[1]

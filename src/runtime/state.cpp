@@ -4,28 +4,17 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
-
-#include <cstring>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
 #include "sys/file.h"
+#include "sys/unix_socket.h"
 
 namespace berth::runtime {
 
 namespace {
-
-/// The socket's address by way of the folder's descriptor: sun_path holds only 108 bytes.
-sockaddr_un start_address(int dir) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::string path = fmt::format("/proc/self/fd/{}/{}", dir, kStartSocket);
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    return address;
-}
 
 UniqueFd unix_socket() {
     return UniqueFd(sys::check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket"));
@@ -66,7 +55,7 @@ std::optional<StateRecord> load_state(int dir) {
 
 UniqueFd listen_for_start(int dir) {
     UniqueFd socket = unix_socket();
-    sockaddr_un address = start_address(dir);
+    sockaddr_un address = sys::unix_address(dir, kStartSocket);
     sys::check(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address),
                "bind start.sock");
     sys::check(::listen(socket.get(), 8), "listen on start.sock");
@@ -77,14 +66,14 @@ bool somebody_waits(int dir) {
     if (::faccessat(dir, kStartSocket, F_OK, 0) < 0) return false;
     UniqueFd socket(
         sys::check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
-    sockaddr_un address = start_address(dir);
+    sockaddr_un address = sys::unix_address(dir, kStartSocket);
     return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ||
            errno == EAGAIN;
 }
 
 std::optional<UniqueFd> connect_to_start(int dir) {
     UniqueFd socket = unix_socket();
-    sockaddr_un address = start_address(dir);
+    sockaddr_un address = sys::unix_address(dir, kStartSocket);
     int result = sys::retry(
         [&] { return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address); });
     if (result < 0 && (errno == ENOENT || errno == ECONNREFUSED)) return std::nullopt;

@@ -2,32 +2,15 @@
 #include "runtime/terminal.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
-#include <cstring>
 
 #include "base/error.h"
 #include "sys/file.h"
+#include "sys/unix_socket.h"
 
 namespace berth::runtime {
 
 UniqueFd connect_console_socket(const std::string& path) {
-    return with_context(
-        [&] { return "--console-socket " + path; },
-        [&] {
-            UniqueFd file = sys::open_file(path, O_PATH);
-            std::string by_descriptor = fmt::format("/proc/self/fd/{}", file.get());
-            sockaddr_un address{};
-            address.sun_family = AF_UNIX;
-            std::memcpy(address.sun_path, by_descriptor.c_str(), by_descriptor.size() + 1);
-            UniqueFd socket(sys::check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-            int result = sys::retry([&] {
-                return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-            });
-            sys::check(result, "connect");
-            return socket;
-        });
+    return with_context([&] { return "--console-socket " + path; }, [&] { return sys::connect_unix(path); });
 }
 
 void write_pid_file(const std::string& path, pid_t pid) {

@@ -10,27 +10,11 @@
 #include <array>
 #include <cerrno>
 
+#include "shim/answer_members.h"
 #include "shim/run.h"
 #include "sys/file.h"
 
 namespace berth::shim {
-
-namespace {
-
-const json::Value& at(const json::Object& object, std::string_view key) {
-    static const json::Value kNull;
-    const json::Value* value = object.if_contains(key);
-    return value != nullptr ? *value : kNull;
-}
-
-template <typename T>
-T get(const json::Object& object, std::string_view key) {
-    T result{};
-    json::decode_into(result, at(object, key), json::Path{nullptr, key, 0, false});
-    return result;
-}
-
-}  // namespace
 
 std::pair<json::Object, std::vector<int>> encode_streams(const Streams& streams) {
     json::Object members;

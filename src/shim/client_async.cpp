@@ -7,6 +7,7 @@
 #include "async/descriptor.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "shim/answer_members.h"
 #include "shim/protocol.h"
 #include "sys/file.h"
 
@@ -25,19 +26,6 @@ struct Pending {
     json::Object answer;
     std::vector<UniqueFd> answer_fds;
 };
-
-const json::Value& at(const json::Object& object, std::string_view key) {
-    static const json::Value kNull;
-    const json::Value* value = object.if_contains(key);
-    return value != nullptr ? *value : kNull;
-}
-
-template <typename T>
-T get(const json::Object& object, std::string_view key) {
-    T result{};
-    json::decode_into(result, at(object, key), json::Path{nullptr, key, 0, false});
-    return result;
-}
 
 Error gone() {
     return Error(ErrorKind::unavailable, "the shim is gone", ECONNRESET);

@@ -3,7 +3,6 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <cstring>
 
 #include "sys/file.h"
+#include "sys/unix_socket.h"
 
 namespace berth::shim {
 
@@ -33,16 +33,6 @@ std::vector<UniqueFd> take_fds(msghdr& header) {
         }
     }
     return fds;
-}
-
-sockaddr_un address_beneath(int directory, const std::string& name) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::string path = fmt::format("/proc/self/fd/{}/{}", directory, name);
-    if (path.size() >= sizeof address.sun_path)
-        throw make_error(ErrorKind::invalid_argument, "socket name {} is too long", name);
-    path.copy(address.sun_path, path.size());
-    return address;
 }
 
 constexpr std::array kKinds = {
@@ -151,7 +141,7 @@ void throw_error(const json::Object& object) {
 
 UniqueFd connect_beneath(int directory, const std::string& name) {
     UniqueFd socket(sys::check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket"));
-    sockaddr_un address = address_beneath(directory, name);
+    sockaddr_un address = sys::unix_address(directory, name);
     sys::check(sys::retry([&] {
                    return connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
                }),
@@ -166,7 +156,7 @@ UniqueFd listen_beneath(int directory, const std::string& name, mode_t mode) {
     // one.
     sys::check(fchmod(socket.get(), mode), "fchmod socket");
     unlinkat(directory, name.c_str(), 0);
-    sockaddr_un address = address_beneath(directory, name);
+    sockaddr_un address = sys::unix_address(directory, name);
     sys::check(bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
                [&] { return "bind " + name; });
     sys::check(listen(socket.get(), 64), [&] { return "listen " + name; });

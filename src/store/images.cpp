@@ -38,15 +38,12 @@ std::string real_root(const Store::Options& options) {
 }
 
 /// Opening the database takes some blocks. Where the disk is full, what was to be resumed goes first, which
-/// needs no database to be removed; then the reserve.
+/// needs no database to be removed.
 std::string with_room(std::string root) {
     constexpr uint64_t kEnough = 512u << 10;
-    auto is_full = [&] {
-        struct statvfs status{};
-        return ::statvfs(root.c_str(), &status) == 0 && status.f_bavail * status.f_frsize < kEnough;
-    };
-    if (is_full()) remove_ingests(root);
-    if (is_full()) (void)Reserve(root).release();
+    struct statvfs status{};
+    if (::statvfs(root.c_str(), &status) == 0 && status.f_bavail * status.f_frsize < kEnough)
+        remove_ingests(root);
     return root;
 }
 
@@ -168,10 +165,12 @@ Store::State::State(std::string folder, const Options& options)
 
 Store::Store(const Options& options) {
     std::string root = real_root(options);
-    state_ = with_context([&] { return "opening the store in " + root; },
-                          [&] { return std::make_unique<State>(root, options); });
+    auto open = [&] {
+        return with_context([&] { return "opening the store in " + root; },
+                            [&] { return std::make_unique<State>(root, options); });
+    };
+    state_ = with_reserve(Reserve(root), open);
     if (options.relaxed_snapshots) state_->metadata.take_over_checkpoints();
-    state_->reserve.restore();
     if (!state_->was_alone) return;
     for (const Digest& id : repair())
         log::warning("image {} lost a layer in an unclean shutdown; pull it again", id.short_hex());

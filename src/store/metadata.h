@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <utility>
 
 #include "db/database.h"
@@ -22,6 +24,7 @@ class Metadata {
     template <typename Work>
     auto write(Work&& work) {
         std::lock_guard lock(mutex_);
+        KeepRoom after{*this};
         return transact(std::forward<Work>(work));
     }
 
@@ -31,6 +34,7 @@ class Metadata {
     template <typename Work>
     auto write_relaxed(Work&& work) {
         std::lock_guard lock(mutex_);
+        KeepRoom after{*this};
         Relaxed relaxed(database_);
         return transact(std::forward<Work>(work));
     }
@@ -43,9 +47,13 @@ class Metadata {
         return work(database_);
     }
 
-    /// From now on, checkpoints, which sync both of its files in the midst of somebody's write, are left to
-    /// sync().
+    /// For who lives long. From now on, checkpoints, which sync both of its files in the midst of somebody's
+    /// write, are left to sync(); and the write-ahead log has blocks ahead of its end that nobody else can
+    /// take, so that on a full disk what ends or is removed can be written down.
     void take_over_checkpoints();
+    /// Before what takes space for good is begun: throws where the disk is full, so that the blocks ahead
+    /// stay for what frees some. Nothing before take_over_checkpoints().
+    void require_room();
     /// What was written relaxed survives a power cut once this returns. Nobody's write waits for it; reads
     /// and writes may go on meanwhile.
     void sync();
@@ -67,6 +75,14 @@ class Metadata {
         db::Database& database;
     };
 
+    struct KeepRoom {
+        Metadata& metadata;
+        ~KeepRoom() { (void)metadata.keep_room(); }
+    };
+    /// Takes blocks where few are left; 0, or the errno of a disk that has no more.
+    int keep_room() const noexcept;
+    void checkpoint(bool is_full);
+
     template <typename Work>
     auto transact(Work&& work) {
         return advise_on_space(database_.path(), [&] {
@@ -84,6 +100,8 @@ class Metadata {
 
     std::mutex mutex_;
     db::Database database_;
+    std::string log_path_ = database_.path() + "-wal";
+    std::atomic<bool> keeps_room_ = false;
 };
 
 }  // namespace berth::store

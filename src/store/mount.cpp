@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <exception>
@@ -9,7 +10,9 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "store/layer_names.h"
 #include "store/mount_options.h"
+#include "store/snapshots.h"
 #include "sys/file.h"
 
 namespace berth::store {
@@ -18,7 +21,7 @@ namespace {
 
 /// fsconfig(2) takes strings below 256 bytes, mount(2) a page with its ending zero.
 constexpr size_t kMaxValue = 255, kMaxData = 4095;
-constexpr std::string_view kLower = "lowerdir=";
+constexpr std::string_view kLower = "lowerdir=", kUpper = "upperdir=";
 
 struct Option {
     std::string key;
@@ -128,7 +131,7 @@ MountPlan overlay_plan(const OverlayFolders& folders) {
     MountPlan plan{.type = "overlay", .source = "overlay", .options = {}};
     plan.options.push_back(std::string(kLower) + join(folders.lowers, ":"));
     if (!folders.upper.empty()) {
-        plan.options.push_back("upperdir=" + folders.upper);
+        plan.options.push_back(std::string(kUpper) + folders.upper);
         plan.options.push_back("workdir=" + folders.work);
     }
     // A distribution's kernel may have them on by default. Redirects and metadata-only copies in an upper
@@ -141,6 +144,22 @@ MountPlan overlay_plan(const OverlayFolders& folders) {
     if (needs_user_xattrs()) plan.options.emplace_back("userxattr");
     if (folders.is_volatile && !folders.upper.empty()) plan.options.emplace_back("volatile");
     return plan;
+}
+
+std::vector<std::string> overlay_folders(const MountPlan& plan) {
+    std::vector<std::string> folders;
+    for (std::string_view key : {kUpper, kLower})
+        for (std::string_view option : plan.options)
+            if (option.starts_with(key))
+                for (std::string_view path : split(option.substr(key.size()), ':'))
+                    folders.emplace_back(path);
+    return folders;
+}
+
+bool is_opaque_folder(int folder) {
+    for (std::string_view prefix : {kOverlayXattrs, kUserOverlayXattrs})
+        if (::fgetxattr(folder, fmt::format("{}opaque", prefix).c_str(), nullptr, 0) >= 0) return true;
+    return false;
 }
 
 bool mount_by_parts(const MountPlan& plan, const std::string& target) {

@@ -55,6 +55,7 @@ std::string OverlaySnapshots::snapshot_path(int64_t id) const {
 SnapshotInfo OverlaySnapshots::create(const std::string& name, std::optional<Digest> parent,
                                       const SnapshotOptions& options) {
     if (name.empty()) throw Error(ErrorKind::invalid_argument, "a snapshot needs a name");
+    metadata_.require_room();
     SnapshotInfo info{.name = name,
                       .parent = std::move(parent),
                       .created_ns = now_ns(),

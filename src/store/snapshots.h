@@ -31,6 +31,11 @@ struct MountPlan {
     std::vector<std::string> options;  ///< lowerdir=…, upperdir=…, workdir=…
 };
 
+/// The folders that an overlay puts over each other, uppermost first. None for other mounts.
+std::vector<std::string> overlay_folders(const MountPlan& plan);
+/// Whether a folder of an overlay's layer hides what is below it (kernel: overlayfs.rst).
+bool is_opaque_folder(int folder);
+
 struct LayerInfo {
     Digest chain_id, diff_id;
     std::optional<Digest> parent;  ///< chain id

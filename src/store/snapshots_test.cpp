@@ -154,6 +154,12 @@ TEST_F(SnapshotsTest, MountsWriteDiffAndRemove) {
     EXPECT_EQ(text_of(snapshots().changes("web")), "A/file ");
 }
 
+TEST(MountPlanTest, TellsTheFoldersOfAnOverlay) {
+    MountPlan plan = overlay_plan({.lowers = {"/b", "/a"}, .upper = "/u", .work = "/w"});
+    EXPECT_THAT(overlay_folders(plan), ElementsAre("/u", "/b", "/a"));
+    EXPECT_THAT(overlay_folders({.type = "bind", .source = "/a", .options = {"rbind"}}), IsEmpty());
+}
+
 TEST_F(SnapshotsTest, ViewsAreReadOnly) {
     std::vector<Digest> chain = make_layers({{{"a", "1"}}, {{"b", "2"}, {".wh.a", ""}}});
     std::string target = mount_point();

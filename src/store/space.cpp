@@ -2,15 +2,19 @@
 #include "store/space.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+
+#include "base/unique_fd.h"
 
 namespace berth::store {
 
 namespace {
 
-constexpr off_t kReserve = 512 << 10;
+constexpr off_t kReserve = 512 << 10, kPart = 64 << 10;
 
 }  // namespace
 
@@ -33,15 +37,18 @@ Error with_space_advice(const Error& error, std::string_view where) {
 }
 
 bool Reserve::release() const noexcept {
-    return ::unlink(path_.c_str()) == 0;
+    UniqueFd file(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
+    struct stat status{};
+    if (!file || ::fstat(file.get(), &status) != 0 || status.st_size == 0) return false;
+    return ::ftruncate(file.get(), std::max<off_t>(0, status.st_size - kPart)) == 0;
 }
 
 void Reserve::restore() const noexcept {
-    int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return;
-    bool is_there = ::fallocate(fd, 0, 0, kReserve) == 0;
-    ::close(fd);
-    if (!is_there) ::unlink(path_.c_str());
+    UniqueFd file(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    struct stat status{};
+    if (!file || ::fstat(file.get(), &status) != 0 || status.st_size >= kReserve) return;
+    // Where the disk has less, what there is stays.
+    (void)::fallocate(file.get(), 0, 0, kReserve);
 }
 
 }  // namespace berth::store

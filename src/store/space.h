@@ -33,28 +33,31 @@ decltype(auto) advise_on_space(std::string_view where, Body&& body) {
 class Reserve {
   public:
     explicit Reserve(std::string root) : path_(std::move(root) + "/reserve") {}
-    /// Gives the room to the file system; false where there was no reserve.
+    /// Gives a part of the room (64 KiB) to the file system: others may be waiting to take all they can.
+    /// False where there is none left.
     bool release() const noexcept;
-    /// Takes it again, if it is gone and the disk has so much.
+    /// Takes it again, if the disk has so much.
     void restore() const noexcept;
 
   private:
     std::string path_;
 };
 
-/// Runs `work`, which frees space; where it fails for lack of it, once more without the reserve.
+/// Runs `work`, which frees space or can't be done without; where it fails for lack of it, again with parts
+/// of the reserve.
 template <typename Work>
 auto with_reserve(const Reserve& reserve, Work&& work) {
     struct Restore {
         const Reserve& what;
         ~Restore() { what.restore(); }
     } restore{reserve};
-    try {
-        return work();
-    } catch (const Error& error) {
-        if (!is_out_of_space(error) || !reserve.release()) throw;
+    for (;;) {
+        try {
+            return work();
+        } catch (const Error& error) {
+            if (!is_out_of_space(error) || !reserve.release()) throw;
+        }
     }
-    return work();
 }
 
 }  // namespace berth::store

@@ -29,17 +29,6 @@ namespace {
 constexpr size_t kBuffer = 256 * 1024;
 constexpr uint32_t kMarkerMode = 0600;
 
-TarType type_of(mode_t mode) {
-    switch (mode & S_IFMT) {
-        case S_IFDIR: return TarType::directory;
-        case S_IFLNK: return TarType::symlink;
-        case S_IFCHR: return TarType::char_device;
-        case S_IFBLK: return TarType::block_device;
-        case S_IFIFO: return TarType::fifo;
-        default: return TarType::file;
-    }
-}
-
 /// What overlayfs leaves in place of contents when features are on that a layer can't have.
 bool is_redirect(std::string_view name) {
     for (std::string_view prefix : {kOverlayXattrs, kUserOverlayXattrs})
@@ -103,7 +92,7 @@ uint64_t TreeWriter::mount_of(int fd) {
 TarHeader TreeWriter::header_of(const std::string& path, const struct stat& status) const {
     TarHeader header;
     header.path = path;
-    header.type = type_of(status.st_mode);
+    header.type = sys::tar_type(status.st_mode);
     header.mode = status.st_mode & 07777;
     header.uid = status.st_uid;
     header.gid = status.st_gid;

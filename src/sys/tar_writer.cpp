@@ -2,6 +2,7 @@
 #include "sys/tar_writer.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -181,6 +182,17 @@ void TarWriter::put(std::string_view data) {
 void TarWriter::end_entry() {
     if (left_ != 0) misuse("an entry has less data than its header says");
     pending_.append(std::exchange(padding_, 0), '\0');
+}
+
+TarType tar_type(mode_t mode) {
+    switch (mode & S_IFMT) {
+        case S_IFDIR: return TarType::directory;
+        case S_IFLNK: return TarType::symlink;
+        case S_IFCHR: return TarType::char_device;
+        case S_IFBLK: return TarType::block_device;
+        case S_IFIFO: return TarType::fifo;
+        default: return TarType::file;
+    }
 }
 
 void TarWriter::add(const TarHeader& header) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -9,6 +11,9 @@
 #include "sys/tar_reader.h"
 
 namespace berth::sys {
+
+/// What a file of this st_mode is in an archive. A socket, which archives don't know: a file.
+TarType tar_type(mode_t mode);
 
 /// Writes tar as Go's archive/tar does for layers: ustar where it fits, else a PAX header with sorted
 /// records. The same calls give the same bytes. Never writes more or less data than a header said (throws

@@ -13,6 +13,8 @@ import pytest
 
 from support.daemon import IMAGE, frames
 
+pytestmark = pytest.mark.novm  # slow there, and no other on cgroup v2
+
 ALL = "stream=1&stdin=1&stdout=1&stderr=1"
 
 

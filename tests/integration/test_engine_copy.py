@@ -10,7 +10,11 @@ import socket
 import tarfile
 from urllib.parse import quote
 
+import pytest
+
 from support.daemon import IMAGE
+
+pytestmark = pytest.mark.novm  # slow there, and no other on cgroup v2
 
 
 def tar_of(**files):

@@ -9,6 +9,8 @@ import pytest
 from support import registries
 from support.daemon import IMAGE, shared_archive
 
+pytestmark = pytest.mark.novm  # slow there, and no other on cgroup v2
+
 
 @pytest.fixture
 def tagged(engine):

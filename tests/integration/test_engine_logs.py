@@ -12,6 +12,8 @@ import pytest
 
 from support.daemon import IMAGE, frames
 
+pytestmark = pytest.mark.novm  # slow there, and no other on cgroup v2
+
 LINES = "i=0; while [ $i -lt 50 ]; do echo line $i; i=$((i + 1)); done"
 
 

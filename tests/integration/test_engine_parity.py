@@ -10,6 +10,8 @@ import pytest
 
 from support import engines, parity
 
+pytestmark = pytest.mark.novm  # slow there, and no other on cgroup v2
+
 VERSION = "/v1.41"
 
 CONTAINERS = {

@@ -5,7 +5,11 @@ import os
 import signal
 import socket
 
+import pytest
+
 from support.daemon import IMAGE
+
+pytestmark = pytest.mark.novm  # slow there, and no other on cgroup v2
 
 HOST = {"NetworkMode": "none"}
 

@@ -8,7 +8,11 @@ import tarfile
 import time
 from pathlib import Path
 
+import pytest
+
 from support.daemon import IMAGE, untar
+
+pytestmark = pytest.mark.novm  # slow there, and no other on cgroup v2
 
 
 def inside(engine, command, *flags, **more) -> str:

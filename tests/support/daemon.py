@@ -8,8 +8,6 @@ Readiness is told by sd_notify, ends by pidfds: nothing waits for time. `close` 
 failed test left: containers, shims, cgroups, mounts, folders.
 """
 
-import atexit
-import functools
 import hashlib
 import http.client
 import io
@@ -30,153 +28,10 @@ from pathlib import Path
 import pytest
 
 from support import engines, host, images, oci
+from support.busybox import IMAGE, docker_archive, shared_archive  # noqa: F401: tests have them from here
+from support.docker_http import TIMEOUT, Answer, EventStream, Hijacked, UnixConnection, frames  # noqa: F401
 
-TIMEOUT = 60
-IMAGE = "busybox:latest"
 DOCKER = shutil.which("docker")
-
-
-# --- the image -----------------------------------------------------------------------------------------------------
-
-
-def docker_archive(path: Path, tag: str, entries: dict, config: dict) -> Path:
-    """An image of one layer as `docker save` writes it, which every engine loads."""
-    layer = images.tar_of(entries)
-    document = {
-        "created": "2024-01-01T00:00:00Z", "architecture": "amd64", "os": "linux", "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [images.digest_of(layer)]},
-        "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "COPY busybox /bin"}],
-    }
-    data = json.dumps(document).encode()
-    name = hashlib.sha256(data).hexdigest() + ".json"
-    manifest = [{"Config": name, "RepoTags": [tag], "Layers": ["layer/layer.tar"]}]
-    path.write_bytes(images.tar_of({name: data, "layer": None, "layer/layer.tar": layer,
-                                    "manifest.json": json.dumps(manifest).encode()}))
-    return path
-
-
-def busybox_archive(path: Path) -> Path:
-    """busybox:latest from Debian's busybox-static, with some users and a folder with files for volumes."""
-    program = shutil.which("busybox")
-    applets = subprocess.run([program, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-    entries = [images.tar_entry("bin", None), images.tar_entry("bin/busybox", Path(program).read_bytes(), mode=0o755)]
-    entries += [images.tar_entry(f"bin/{name}", "busybox") for name in applets if name != "busybox"]
-    for folder in ("dev", "etc", "home", "home/user", "proc", "root", "sys", "usr", "usr/bin", "var", "var/data"):
-        entries.append(images.tar_entry(folder, None))
-    entries.append(images.tar_entry("tmp", None, mode=0o1777))
-    files = {
-        "etc/passwd": "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/false\n"
-                      "user:x:1000:1000:user:/home/user:/bin/sh\n",
-        "etc/group": "root:x:0:\ndaemon:x:1:\nuser:x:1000:\nextra:x:2000:user\n",
-        "var/data/file": "from the image\n",
-    }
-    entries += [images.tar_entry(name, text.encode()) for name, text in files.items()]
-    config = {"Cmd": ["sh"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
-    return docker_archive(path, IMAGE, entries, config)
-
-
-@functools.cache
-def shared_archive() -> Path:
-    """The archive, made once for a session."""
-    folder = tempfile.mkdtemp(prefix="berth-test-busybox-")
-    atexit.register(shutil.rmtree, folder)
-    return busybox_archive(Path(folder) / "busybox.tar")
-
-
-# --- plain HTTP ----------------------------------------------------------------------------------------------------
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float = TIMEOUT):
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-class Answer:
-    def __init__(self, status: int, headers, body: bytes):
-        self.status, self.headers, self.body = status, headers, body
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-    @property
-    def lines(self) -> list:
-        """A stream of JSON values."""
-        decoder, text, found = json.JSONDecoder(), self.body.decode().strip(), []
-        while text:
-            value, end = decoder.raw_decode(text)
-            found.append(value)
-            text = text[end:].lstrip()
-        return found
-
-    @property
-    def message(self) -> str:
-        return self.json["message"]
-
-    def __repr__(self):
-        return f"<{self.status} {self.body[:300]!r}>"
-
-
-def frames(data: bytes) -> list[tuple[int, bytes]]:
-    """Docker's multiplexed stream: (stream, bytes) of each whole frame."""
-    found = []
-    while len(data) >= 8:
-        size = int.from_bytes(data[4:8], "big")
-        found.append((data[0], data[8:8 + size]))
-        data = data[8 + size:]
-    assert not data, f"a torn frame: {data[:40]!r}"
-    return found
-
-
-class Hijacked:
-    """A connection that was upgraded: raw bytes both ways."""
-
-    def __init__(self, sock: socket.socket, head: str, rest: bytes):
-        self.sock, self.head, self.buffer = sock, head, rest
-
-    @property
-    def status(self) -> int:
-        return int(self.head.split()[1])
-
-    def send(self, data: bytes) -> None:
-        self.sock.sendall(data)
-
-    def end_input(self) -> None:
-        self.sock.shutdown(socket.SHUT_WR)
-
-    def read_until(self, wanted: bytes) -> bytes:
-        """All up to and with `wanted`."""
-        while wanted not in self.buffer:
-            data = self.sock.recv(65536)
-            assert data, f"ended before {wanted!r}: {self.buffer!r}"
-            self.buffer += data
-        end = self.buffer.index(wanted) + len(wanted)
-        found, self.buffer = self.buffer[:end], self.buffer[end:]
-        return found
-
-    def read_all(self) -> bytes:
-        while data := self.sock.recv(65536):
-            self.buffer += data
-        found, self.buffer = self.buffer, b""
-        return found
-
-    def close(self) -> None:
-        self.sock.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
-# --- the daemon ----------------------------------------------------------------------------------------------------
 
 
 class NotStarted(Exception):
@@ -313,11 +168,15 @@ class Daemon:
     def client_environment(self, **more) -> dict:
         return {**os.environ, "DOCKER_HOST": self.host, "DOCKER_CONFIG": str(self.work / "client"), **more}
 
-    def cli(self, *args, check: bool = True, input=None, timeout: float = TIMEOUT, env: dict | None = None):
-        """The docker CLI; a CompletedProcess with texts. Asserts exit status 0 unless `check` is False."""
+    @staticmethod
+    def docker_command(*args) -> list[str]:
         if DOCKER is None:
             pytest.skip("there is no docker CLI here")
-        argv = [DOCKER, *map(str, args)]
+        return [DOCKER, *map(str, args)]
+
+    def cli(self, *args, check: bool = True, input=None, timeout: float = TIMEOUT, env: dict | None = None):
+        """The docker CLI; a CompletedProcess with texts. Asserts exit status 0 unless `check` is False."""
+        argv = self.docker_command(*args)
         source = {"input": input.encode() if isinstance(input, str) else input} if input is not None else {
             "stdin": subprocess.DEVNULL}
         done = subprocess.run(argv, env=self.client_environment(**(env or {})), stdout=subprocess.PIPE,
@@ -340,7 +199,7 @@ class Daemon:
 
     def popen(self, *args, **options) -> subprocess.Popen:
         defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([DOCKER, *map(str, args)], env=self.client_environment(), **{**defaults, **options})
+        return subprocess.Popen(self.docker_command(*args), env=self.client_environment(), **{**defaults, **options})
 
     @property
     def client(self):
@@ -453,8 +312,8 @@ class Daemon:
                 assert events.wait(deadline - time.monotonic()), f"{name} stays {found['State']}"
             return found
 
-    def events(self, query: str = "") -> "EventStream":
-        return EventStream(self, query)
+    def events(self, query: str = "") -> EventStream:
+        return EventStream(self.socket, query)
 
     def remove_all(self) -> None:
         for container in self.get("/containers/json?all=1").json:
@@ -545,53 +404,6 @@ def ends_by_itself(pid: int, timeout: float) -> bool:
         return bool(select.select([pidfd], [], [], timeout)[0])
     finally:
         os.close(pidfd)
-
-
-class EventStream:
-    """GET /events, read as it comes."""
-
-    def __init__(self, daemon: Daemon, query: str = ""):
-        self.connection = UnixConnection(daemon.socket)
-        self.connection.request("GET", f"/events{query}")
-        self.sock = self.connection.sock  # http.client lets go of it where the server closes after this response
-        self.response = self.connection.getresponse()
-        assert self.response.status == 200, self.response.read()
-        self.lines: list[dict] = []
-
-    def next(self, timeout: float = TIMEOUT) -> dict:
-        self.sock.settimeout(timeout)
-        line = self.response.readline()
-        assert line, "the events ended"
-        self.lines.append(json.loads(line))
-        return self.lines[-1]
-
-    def wait(self, timeout: float) -> bool:
-        """One more event, if it comes in time."""
-        try:
-            self.next(max(timeout, 0.001))
-            return True
-        except TimeoutError:
-            return False
-
-    def until(self, action: str, timeout: float = TIMEOUT) -> dict:
-        """The next event whose Action starts so."""
-        deadline = time.monotonic() + timeout
-        while not (event := self.next(deadline - time.monotonic()))["Action"].startswith(action):
-            pass
-        return event
-
-    def close(self) -> None:
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.connection.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def in_threads(works) -> list:

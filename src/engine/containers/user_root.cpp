@@ -3,29 +3,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
-
-#include <array>
-#include <string_view>
-#include <vector>
 
 #include "base/strings.h"
 #include "sys/file.h"
 
 namespace berth::engine {
 namespace {
-
-/// The folders of the layers, uppermost first.
-std::vector<std::string> all_layers(const store::MountPlan& plan) {
-    constexpr std::string_view kUpper = "upperdir=", kLower = "lowerdir=";
-    std::vector<std::string> layers;
-    for (std::string_view option : plan.options)
-        if (option.starts_with(kUpper)) layers.emplace_back(option.substr(kUpper.size()));
-    for (std::string_view option : plan.options)
-        if (option.starts_with(kLower))
-            for (std::string_view path : split(option.substr(kLower.size()), ':')) layers.emplace_back(path);
-    return layers;
-}
 
 enum class Here { absent, present, unclear };
 
@@ -38,9 +21,7 @@ Here look(int layer, const char* name) {
     UniqueFd etc = sys::open_at(layer, "etc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (fstatat(etc.get(), name, &status, AT_SYMLINK_NOFOLLOW) == 0)
         return S_ISREG(status.st_mode) ? Here::present : Here::unclear;
-    for (const char* mark : {"trusted.overlay.opaque", "user.overlay.opaque"})
-        if (fgetxattr(etc.get(), mark, nullptr, 0) >= 0) return Here::unclear;
-    return Here::absent;
+    return store::is_opaque_folder(etc.get()) ? Here::unclear : Here::absent;
 }
 
 /// The one layer that decides about both files: it has both, or the one that there is. The first where
@@ -48,7 +29,7 @@ Here look(int layer, const char* name) {
 std::optional<UniqueFd> find_layer(const store::MountPlan& plan) {
     std::optional<UniqueFd> first, found;
     const char* other = nullptr;  // the file that `found` lacks
-    for (const std::string& path : all_layers(plan)) {
+    for (const std::string& path : store::overlay_folders(plan)) {
         UniqueFd layer = sys::open_file(path, O_PATH | O_DIRECTORY);
         if (found) {
             if (look(layer.get(), other) != Here::absent) return std::nullopt;
@@ -71,7 +52,7 @@ std::optional<UniqueFd> find_layer(const store::MountPlan& plan) {
 store::MountPlan view_of(const store::MountPlan& plan) {
     if (plan.type != "overlay") return plan;
     store::MountPlan view{.type = plan.type, .source = plan.source, .options = {}};
-    view.options.push_back("lowerdir=" + join(all_layers(plan), ":"));
+    view.options.push_back("lowerdir=" + join(store::overlay_folders(plan), ":"));
     for (const std::string& option : plan.options)
         if (!option.starts_with("lowerdir=") && !option.starts_with("upperdir=") &&
             !option.starts_with("workdir=") && option != "volatile")

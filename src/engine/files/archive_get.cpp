@@ -31,17 +31,6 @@ constexpr size_t kBuffer = 256 * 1024;
 /// As for layers (store/folder_chain.h): each level holds a descriptor and a stack frame.
 constexpr size_t kMaxDepth = 1024;
 
-TarType type_of(mode_t mode) {
-    switch (mode & S_IFMT) {
-        case S_IFDIR: return TarType::directory;
-        case S_IFLNK: return TarType::symlink;
-        case S_IFCHR: return TarType::char_device;
-        case S_IFBLK: return TarType::block_device;
-        case S_IFIFO: return TarType::fifo;
-        default: return TarType::file;
-    }
-}
-
 /// What Docker sends of a file's attributes.
 bool is_sent_xattr(std::string_view name) {
     return name == "security.capability" || name.starts_with("user.");
@@ -77,7 +66,7 @@ class TreeSender {
 TarHeader header_of(int fd, const struct stat& status, const std::string& path) {
     TarHeader header;
     header.path = path;
-    header.type = type_of(status.st_mode);
+    header.type = sys::tar_type(status.st_mode);
     header.mode = status.st_mode & 07777;
     header.uid = status.st_uid;
     header.gid = status.st_gid;

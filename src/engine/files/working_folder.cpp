@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include <cerrno>
 #include <string_view>
@@ -19,33 +18,17 @@ namespace berth::engine {
 
 namespace {
 
-/// The folders of the layers, uppermost first.
-std::vector<std::string_view> layers_of(const store::MountPlan& plan) {
-    std::vector<std::string_view> layers;
-    for (std::string_view key : {"upperdir=", "lowerdir="})
-        for (std::string_view option : plan.options)
-            if (option.starts_with(key))
-                for (std::string_view path : split(option.substr(key.size()), ':')) layers.push_back(path);
-    return layers;
-}
-
-bool is_opaque(int folder) {
-    for (const char* mark : {"trusted.overlay.opaque", "user.overlay.opaque"})
-        if (fgetxattr(folder, mark, nullptr, 0) >= 0) return true;
-    return false;
-}
-
 enum class Here { there, below, unclear };
 
 /// Whether the layer has the folder, or leaves it to those below. Links, whiteouts and opaque folders are for
 /// overlayfs to sort out (kernel: overlayfs.rst).
-Here look(std::string_view layer, const std::vector<std::string_view>& names) {
-    UniqueFd folder = sys::open_file(std::string(layer), O_RDONLY | O_DIRECTORY);
+Here look(const std::string& layer, const std::vector<std::string_view>& names) {
+    UniqueFd folder = sys::open_file(layer, O_RDONLY | O_DIRECTORY);
     for (std::string_view part : names) {
         std::string name(part);
         struct stat status{};
         if (fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
-            return errno == ENOENT && !is_opaque(folder.get()) ? Here::below : Here::unclear;
+            return errno == ENOENT && !store::is_opaque_folder(folder.get()) ? Here::below : Here::unclear;
         if (!S_ISDIR(status.st_mode)) return Here::unclear;
         folder = sys::open_at(folder.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     }
@@ -55,7 +38,7 @@ Here look(std::string_view layer, const std::vector<std::string_view>& names) {
 bool is_surely_there(const store::MountPlan& plan, const std::string& path) {
     if (plan.type != "overlay") return false;
     std::vector<std::string_view> names = split(std::string_view(path).substr(1), '/');
-    for (std::string_view layer : layers_of(plan)) {
+    for (const std::string& layer : store::overlay_folders(plan)) {
         Here here = look(layer, names);
         if (here != Here::below) return here == Here::there;
     }

@@ -60,18 +60,27 @@ void commit(store::Metadata& metadata, const store::Reserve& reserve, Batch& bat
     }
 }
 
+store::Reserve reserve_beside(const std::string& path) {
+    return store::Reserve(path.substr(0, path.rfind('/')));
+}
+
+db::Database open_database(const std::string& path) {
+    return store::with_reserve(reserve_beside(path),
+                               [&] { return db::Database(path, db::Sync::full, migrations()); });
+}
+
 }  // namespace
 
 struct StateDb::State {
     State(async::Context& on, std::string file)
-        : context(on), path(std::move(file)), metadata(db::Database(path, db::Sync::full, migrations())) {
+        : context(on), path(std::move(file)), metadata(open_database(path)) {
         metadata.take_over_checkpoints();
     }
 
     async::Context& context;
     std::string path;
     store::Metadata metadata;
-    store::Reserve reserve{path.substr(0, path.rfind('/'))};
+    store::Reserve reserve = reserve_beside(path);
     Writes queue;
     std::shared_ptr<Batch> under_way;
     /// Its own: the pool may be full of what waits for a file server that is gone.

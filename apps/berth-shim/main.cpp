@@ -10,6 +10,7 @@
 #include "oci/command.h"
 #include "self_protect.h"
 #include "shim/init.h"
+#include "shim/ports/ports.h"
 #include "shim/proxy.h"
 #include "shim/run.h"
 
@@ -19,6 +20,7 @@ namespace {
 constexpr std::string_view kUsage =
     "usage: berth-shim run …     the shim of one container\n"
     "       berth-shim proxy …   passes connections on from inherited sockets\n"
+    "       berth-shim ports …   holds the published ports of one daemon\n"
     "       berth-shim init …    PID 1 of a container (also as berth-init)\n"
     "       berth-shim oci …     an OCI runtime (also as berth-oci)\n"
     "       berth-shim --version\n";
@@ -34,6 +36,7 @@ int shim_main(int argc, char** argv) {
         return berth::shim::run_main(argc - 1, argv + 1);
     }
     if (mode == "proxy") return berth::shim::proxy_main(argc - 1, argv + 1);
+    if (mode == "ports") return berth::shim::ports_main(argc - 1, argv + 1);
     if (mode == "init") return berth::shim::init_main(argc - 1, argv + 1);
     if (mode == "oci") return berth::oci::oci_main(argv, {argv + 2, argv + argc});
     if (mode == "--version") {

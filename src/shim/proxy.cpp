@@ -50,8 +50,14 @@ void ProxyLoop::forget(int fd) noexcept {
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
+char* ProxyLoop::buffer() {
+    if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(kBufferSize);
+    return buffer_.get();
+}
+
 void ProxyLoop::round(int64_t deadline_ms) {
     read_clock();
+    touched_.clear();
     int timeout =
         deadline_ms < 0 ? -1 : static_cast<int>(std::clamp<int64_t>(deadline_ms - now_ms_, 0, 3'600'000));
     epoll_event events[64];

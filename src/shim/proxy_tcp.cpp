@@ -145,6 +145,7 @@ bool TcpConnection::finish_connect() {
 
 void TcpConnection::ready(int index, uint32_t events) {
     if (over_) return;
+    owner_.loop_.touch(owner_);
     if (connecting_ && index == 1 && !finish_connect()) return reset();
     // A hang-up is the regular end where both sides sent FIN; before that, somebody sent RST.
     bool broken = (events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && !flows_[1 - index].closed);
@@ -269,6 +270,7 @@ TcpForwarder::~TcpForwarder() {
 }
 
 void TcpForwarder::ready(uint32_t) {
+    loop_.touch(*this);
     for (int i = 0; i < kAcceptsInARow && listener_ && resume_ms_ < 0; ++i)
         if (!accept_one()) return;
 }
@@ -313,6 +315,11 @@ void TcpForwarder::tick() {
     resume_ms_ = -1;
     if (listener_ && !loop_.watch(listener_.get(), EPOLLIN, *this))
         resume_ms_ = loop_.now_ms() + kAcceptPauseMs;
+}
+
+void TcpForwarder::retarget(const SocketAddress& target) {
+    target_ = target;
+    spare_.reset();
 }
 
 void TcpForwarder::stop() {

@@ -43,6 +43,7 @@ class TcpForwarder final : public Forwarder, private Watcher {
     int64_t deadline_ms() const noexcept override { return resume_ms_; }
     void tick() override;
     void end_of_round() noexcept override;
+    void retarget(const SocketAddress& target) override;
     void stop() override;
     bool finished() const noexcept override { return !listener_ && connections_ == nullptr; }
 

@@ -15,7 +15,7 @@ namespace berth::shim {
 
 namespace {
 
-constexpr size_t kMaxDatagram = size_t{64} * 1024;
+constexpr size_t kMaxDatagram = ProxyLoop::kBufferSize;
 constexpr int kDatagramsInARow = 64;
 
 union ControlSpace {
@@ -48,11 +48,7 @@ size_t UdpForwarder::KeyHash::operator()(const Key& key) const noexcept {
 
 UdpForwarder::UdpForwarder(ProxyLoop& loop, UniqueFd socket, const SocketAddress& target,
                            int64_t idle_timeout_ms)
-    : loop_(loop),
-      socket_(std::move(socket)),
-      target_(target),
-      idle_timeout_ms_(idle_timeout_ms),
-      buffer_(std::make_unique_for_overwrite<char[]>(kMaxDatagram)) {
+    : loop_(loop), socket_(std::move(socket)), target_(target), idle_timeout_ms_(idle_timeout_ms) {
     // The one that doesn't belong to the socket's family is refused; a dual-stack socket delivers IPv6's for
     // both.
     int on = 1;
@@ -67,6 +63,11 @@ int64_t UdpForwarder::deadline_ms() const noexcept {
 
 void UdpForwarder::tick() {
     while (!sessions_.empty() && loop_.now_ms() >= deadline_ms()) drop_oldest();
+}
+
+void UdpForwarder::retarget(const SocketAddress& target) {
+    while (!sessions_.empty()) drop_oldest();
+    target_ = target;
 }
 
 void UdpForwarder::stop() {
@@ -88,6 +89,7 @@ void UdpForwarder::touch(Session& session) noexcept {
 }
 
 void UdpForwarder::ready(uint32_t) {
+    loop_.touch(*this);
     for (int i = 0; i < kDatagramsInARow && socket_; ++i)
         if (!receive_one()) return;
 }
@@ -139,7 +141,7 @@ UdpForwarder::Key UdpForwarder::make_key(const SocketAddress& client, const Loca
 bool UdpForwarder::receive_one() {
     SocketAddress client;
     ControlSpace control;
-    iovec data{buffer_.get(), kMaxDatagram};
+    iovec data{loop_.buffer(), kMaxDatagram};
     msghdr message{};
     message.msg_name = &client.storage;
     message.msg_namelen = sizeof client.storage;
@@ -154,8 +156,8 @@ bool UdpForwarder::receive_one() {
     if (session == nullptr) return true;
     auto size = static_cast<size_t>(got);
     // The first send after an ICMP error reports that error in place of sending.
-    if (::send(session->socket.get(), buffer_.get(), size, MSG_DONTWAIT) < 0 && errno == ECONNREFUSED)
-        (void)::send(session->socket.get(), buffer_.get(), size, MSG_DONTWAIT);
+    if (::send(session->socket.get(), loop_.buffer(), size, MSG_DONTWAIT) < 0 && errno == ECONNREFUSED)
+        (void)::send(session->socket.get(), loop_.buffer(), size, MSG_DONTWAIT);
     touch(*session);
     return true;
 }
@@ -199,9 +201,10 @@ void UdpForwarder::Session::ready(uint32_t) {
 }
 
 void UdpForwarder::answer(Session& session) {
+    loop_.touch(*this);
     for (int i = 0; i < kDatagramsInARow; ++i) {
         ssize_t got = sys::retry(
-            [&] { return ::recv(session.socket.get(), buffer_.get(), kMaxDatagram, MSG_DONTWAIT); });
+            [&] { return ::recv(session.socket.get(), loop_.buffer(), kMaxDatagram, MSG_DONTWAIT); });
         // An ICMP error of the target can't be passed on; reading has taken it off the socket.
         if (got < 0) return;
         send_back(session, static_cast<size_t>(got));
@@ -211,7 +214,7 @@ void UdpForwarder::answer(Session& session) {
 
 void UdpForwarder::send_back(const Session& session, size_t size) noexcept {
     ControlSpace control{};
-    iovec data{buffer_.get(), size};
+    iovec data{loop_.buffer(), size};
     SocketAddress client = session.client;
     msghdr message{};
     message.msg_name = &client.storage;

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
-#include <memory>
 #include <unordered_map>
 
 #include "base/unique_fd.h"
@@ -26,6 +25,7 @@ class UdpForwarder final : public Forwarder, private Watcher {
     int64_t deadline_ms() const noexcept override;
     void tick() override;
     void end_of_round() noexcept override { dead_.clear(); }
+    void retarget(const SocketAddress& target) override;
     void stop() override;
     bool finished() const noexcept override { return !socket_; }
 
@@ -78,7 +78,6 @@ class UdpForwarder final : public Forwarder, private Watcher {
     Sessions sessions_;
     Sessions dead_;
     std::unordered_map<Key, Session*, KeyHash> by_key_;
-    std::unique_ptr<char[]> buffer_;
 };
 
 }  // namespace berth::shim

@@ -36,6 +36,8 @@ class Dockerd:
     """Debian's, with roots, mounts and a network namespace of its own."""
 
     name = "dockerd"
+    namespaces = ["unshare", "--mount", "--net"]
+    network = ["--iptables=false", "--ip6tables=false", "--bridge=none"]
 
     def __init__(self, work):
         self.work = work
@@ -46,9 +48,9 @@ class Dockerd:
         notify.bind(str(work / "notify"))
         notify.settimeout(60)
         (work / "daemon.json").write_text("{}")
-        command = ["unshare", "--mount", "--net", "dockerd", "--config-file", work / "daemon.json", "--data-root", work / "data",
-                   "--exec-root", work / "exec", "--pidfile", work / "pid", "-H", f"unix://{self.socket}", "--iptables=false",
-                   "--ip6tables=false", "--bridge=none", "--cgroup-parent", f"/{self.parent}"]
+        command = [*self.namespaces, "dockerd", "--config-file", work / "daemon.json", "--data-root", work / "data",
+                   "--exec-root", work / "exec", "--pidfile", work / "pid", "-H", f"unix://{self.socket}", *self.network,
+                   "--cgroup-parent", f"/{self.parent}"]
         with open(work / "log", "wb") as log:
             self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=dict(os.environ, NOTIFY_SOCKET=str(work / "notify")))

@@ -8,8 +8,12 @@
 #include "engine/config/reload.h"
 #include "engine/containers/base_folder.h"
 #include "engine/containers/containers.h"
+#include "engine/containers/shim_program.h"
 #include "engine/images/images.h"
 #include "engine/logs/forwarding.h"
+#include "engine/networks/networks.h"
+#include "engine/networks/sandboxes.h"
+#include "engine/networks/service_ports.h"
 #include "engine/oci/host_facts.h"
 #include "engine/state/state_db.h"
 #include "engine/stats/sampler.h"
@@ -18,6 +22,9 @@
 #include "engine/system/events.h"
 #include "engine/system/system.h"
 #include "engine/volumes/volumes.h"
+#include "net/dns/server.h"
+#include "net/firewall.h"
+#include "net/port_holder.h"
 #include "sys/file.h"
 
 namespace berth::engine {
@@ -40,6 +47,22 @@ store::Store::Options store_options(const DaemonConfig& config) {
             .driver = std::move(driver),
             .relaxed_snapshots = true,
             .base_folder = make_base_folder(config.data_root)};
+}
+
+net::Firewall::Options firewall_options(const DaemonConfig& config) {
+    return {.tag = machine_tag(config),
+            .enable4 = config.network.iptables,
+            .enable6 = config.network.ip6tables,
+            .accept_in_others = config.network.forward_accept,
+            .accept_fwmark = config.network.accept_fwmark};
+}
+
+net::PortHolder::Options port_options(const DaemonConfig& config, const ShimProgram& program) {
+    net::PortHolder::Options options;
+    options.socket = config.exec_root + "/ports.sock";
+    options.program = program.executable();
+    options.tag = machine_tag(config);
+    return options;
 }
 
 DaemonConfig with_folders(DaemonConfig config) {
@@ -65,6 +88,24 @@ struct Engine::State {
                   .users = [this] { return containers.image_users(); }}),
           volumes(control, config, database, events),
           forwarding(control, streams),
+          firewall(control, firewall_options(config)),
+          dns(control, streams, {}),
+          ports(control, port_options(config, shim_program)),
+          networks({.control = control,
+                    .config = config,
+                    .database = database,
+                    .events = events,
+                    .firewall = firewall}),
+          service_ports({.control = control, .networks = networks, .firewall = firewall, .dns = dns}),
+          sandboxes(
+              {.control = control,
+               .config = config,
+               .networks = networks,
+               .firewall = firewall,
+               .dns = dns,
+               .ports = ports,
+               .services = service_ports,
+               .find_container = [this](std::string_view reference) { return find_container(reference); }}),
           containers({.control = control,
                       .streams = streams,
                       .config = config,
@@ -73,7 +114,10 @@ struct Engine::State {
                       .images = images,
                       .volumes = volumes,
                       .forwarding = forwarding,
-                      .host = host}),
+                      .host = host,
+                      .networks = networks,
+                      .sandboxes = sandboxes,
+                      .service_ports = service_ports}),
           attachments({.control = control, .streams = streams, .publish = publisher()}),
           execs({.control = control,
                  .streams = streams,
@@ -91,6 +135,15 @@ struct Engine::State {
                   .volumes = volumes}) {
         // Rows of containers refer to snapshots.
         database.sync_also([this] { store.sync_metadata(); });
+    }
+
+    /// Null where nothing has that name.
+    std::shared_ptr<Container> find_container(std::string_view reference) const {
+        try {
+            return containers.get(reference);
+        } catch (const Error&) {
+            return nullptr;
+        }
     }
 
     ContainerEventPublisher publisher() {
@@ -112,6 +165,13 @@ struct Engine::State {
     Images images;
     Volumes volumes;
     Forwarding forwarding;
+    ShimProgram shim_program;
+    net::Firewall firewall;
+    net::DnsServer dns;
+    net::PortHolder ports;
+    Networks networks;
+    ServicePorts service_ports;
+    Sandboxes sandboxes;
     Containers containers;
     Attachments attachments;
     Execs execs;
@@ -124,13 +184,30 @@ Engine::Engine(async::Context& control, async::Context& streams, DaemonConfig co
 Engine::~Engine() = default;
 
 async::Task<void> Engine::start() {
-    return state_->containers.recover();
+    co_await state_->networks.recover();
+    // Adopts their places in networks too, and starts the firewall with all of them.
+    co_await state_->containers.recover();
+}
+
+/// What is left of networks in the kernel is recovered or removed by the next start where this fails.
+async::Task<void> Engine::stop_networks() {
+    Counts counts = state_->containers.counts();
+    bool is_idle = counts.running + counts.paused == 0;
+    std::string failure;
+    try {
+        co_await state_->firewall.stop(is_idle);
+        if (is_idle) co_await state_->networks.remove_bridges();
+    } catch (const std::exception& error) {
+        failure = error.what();
+    }
+    if (!failure.empty()) log::warning("stopping networks: {}", failure);
 }
 
 async::Task<void> Engine::stop(bool stop_containers) {
     int limit_s = state_->config.shutdown_timeout;
     std::chrono::seconds limit = limit_s < 0 ? std::chrono::hours(24) : std::chrono::seconds(limit_s);
     co_await state_->containers.shutdown(stop_containers, limit);
+    co_await stop_networks();
     co_await state_->database.sync();
 }
 
@@ -166,6 +243,12 @@ Images& Engine::images() {
 }
 Volumes& Engine::volumes() {
     return state_->volumes;
+}
+net::Firewall& Engine::firewall() {
+    return state_->firewall;
+}
+Networks& Engine::networks() {
+    return state_->networks;
 }
 Containers& Engine::containers() {
     return state_->containers;

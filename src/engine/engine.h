@@ -6,6 +6,10 @@
 #include "async/context.h"
 #include "engine/config/daemon_config.h"
 
+namespace berth::net {
+class Firewall;
+}
+
 /// The services of one daemon, and what they share. The API's routes reach everything through it.
 namespace berth::engine {
 
@@ -14,6 +18,7 @@ class Containers;
 class Events;
 class Execs;
 class Images;
+class Networks;
 class StateDb;
 class StatsSampler;
 class System;
@@ -30,9 +35,9 @@ class Engine {
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    /// Recovers containers. The API is served after it.
+    /// Recovers networks, then containers with their places in them. The API is served after it.
     async::Task<void> start();
-    /// See Containers::shutdown.
+    /// See Containers::shutdown. Bridges and packet rules stay as long as a container runs.
     async::Task<void> stop(bool stop_containers);
     /// SIGHUP, with a configuration that was checked. Publishes the event `reload`.
     void reload(DaemonConfig config);
@@ -45,6 +50,8 @@ class Engine {
     Events& events();
     Images& images();
     Volumes& volumes();
+    net::Firewall& firewall();
+    Networks& networks();
     Containers& containers();
     Attachments& attachments();
     Execs& execs();
@@ -52,6 +59,8 @@ class Engine {
     System& system();
 
   private:
+    async::Task<void> stop_networks();
+
     struct State;
     std::unique_ptr<State> state_;
 };

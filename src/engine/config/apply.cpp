@@ -206,7 +206,8 @@ void set_from_json(Target target, std::string_view key, const json::Value& value
 /// What a flag's words are checked for at once, as dockerd's own flags do.
 void check_flag_value(const Option& option, const std::string& value) {
     if (option.flag == "label") check_label(value);
-    if (option.flag == "dns" || option.flag == "host-gateway-ip") check_ip(value);
+    if (option.flag == "dns" || option.flag == "host-gateway-ip" || option.flag == "default-publish-ip")
+        check_ip(value);
     if (option.flag == "dns-search") check_dns_search(value);
     if (option.flag == "registry-mirror") checked_mirror(value);
 }

@@ -45,7 +45,7 @@ struct BridgeSetting {
     std::string address, address_v6;  ///< --bip, --bip6: "172.20.0.1/16"
     std::string fixed_cidr, fixed_cidr_v6;
     std::string gateway, gateway_v6;
-    std::string host_ip = "0.0.0.0";  ///< --ip: where ports are published
+    std::string host_ip = "0.0.0.0";  ///< --ip: where its ports are published
     bool inter_container = true;
     bool ipv6 = false;
     int mtu = 0;  ///< 0: not set
@@ -59,6 +59,11 @@ struct NetworkSetting {
     bool userland_proxy = true;
     std::string userland_proxy_path;
     bool allow_direct_routing = false;
+    /// Where ports are published that name no address, on networks whose options name none; at most one for
+    /// each family; none: every address.
+    std::vector<std::string> publish_addresses;
+    /// One marked rule in each chain of other firewalls that drops what is forwarded lets containers through.
+    bool forward_accept = true;
     std::string firewall_backend, accept_fwmark;
     std::vector<AddressPoolSetting> address_pools;
     std::map<std::string, std::map<std::string, std::string>> default_options;  ///< by driver

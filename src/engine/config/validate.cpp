@@ -90,6 +90,13 @@ void validate_network(const DaemonConfig& config) {
     for (const std::string& domain : config.network.dns_search) check_dns_search(domain);
     for (const std::string& address : config.network.host_gateway_ips) check_ip(address);
     check_ip(config.network.bridge.host_ip);
+    size_t v6_count = 0;
+    for (const std::string& address : config.network.publish_addresses) {
+        check_ip(address);
+        v6_count += address.find(':') != std::string::npos;
+    }
+    if (v6_count > 1 || config.network.publish_addresses.size() - v6_count > 1)
+        refuse("--default-publish-ip can be given once for IPv4 and once for IPv6");
     if (!is_one_of(config.network.firewall_backend, {"", "iptables", "nftables"}))
         refuse("invalid firewall-backend: allowed values are \"iptables\" and \"nftables\"");
     if (!config.network.bridge.name.empty() && !config.network.bridge.address.empty() &&

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "engine/containers/etc_files.h"
 #include "engine/containers/log_plan.h"
@@ -39,12 +41,29 @@ PreparedMounts prepare(const StartJob& job) {
     return prepare_mounts(request);
 }
 
+std::string_view name_of(std::string_view variable) {
+    return variable.substr(0, variable.find('='));
+}
+
+std::vector<std::string> with_link_variables(const StartJob& job, const spec::api::ContainerConfig& config) {
+    const auto& own = spec::api::items(config.Env);
+    std::vector<std::string> variables;
+    for (const std::string& variable : job.link_variables)
+        if (std::ranges::none_of(
+                own, [&](const std::string& other) { return name_of(other) == name_of(variable); }))
+            variables.push_back(variable);
+    variables.insert(variables.end(), own.begin(), own.end());
+    return variables;
+}
+
 std::string config_text(const StartJob& job, const store::MountPlan& root, const PreparedMounts& prepared) {
     const ContainerRecord& record = *job.record;
     UserRoot users(root);
     EtcFiles files = etc_files(job.network.pid != 0 ? job.network.directory : job.directory);
+    spec::api::ContainerConfig config = record.config;
+    if (!job.link_variables.empty()) config.Env = with_link_variables(job, record.config);
     BuildInput input{.id = record.id,
-                     .config = record.config,
+                     .config = config,
                      .host_config = record.host_config,
                      .path = record.path,
                      .args = record.args,
@@ -52,12 +71,13 @@ std::string config_text(const StartJob& job, const store::MountPlan& root, const
                      .host = *job.host,
                      .mounts = prepared.mounts,
                      .rootfs_propagation = prepared.rootfs_propagation};
-    if (job.network.pid == 0) write_etc_files(files, record, *job.daemon);
+    if (job.network.pid == 0) write_etc_files(files, record, *job.daemon, job.etc_networks);
     input.hostname_path = files.hostname;
     input.hosts_path = files.hosts;
     input.resolv_conf_path = files.resolv_conf;
     input.root = users.fd();
     input.network_pid = job.network.pid;
+    input.network_namespace = job.network_namespace;
     input.ipc_pid = job.ipc.pid;
     input.pid_pid = job.pid.pid;
     input.joined_hostname = job.network.hostname;
@@ -118,6 +138,7 @@ shim::Spawned spawn_container(const StartJob& job) {
         if (shares_memory) mount_shared_memory(job.shared_memory, job.record->host_config.ShmSize);
         write_file_at(bundle.get(), "config.json", config_text(job, root, prepared));
         write_file_at(bundle.get(), "shim.json", make_options(job, root));
+        if (!job.network_record.empty()) write_file_at(bundle.get(), "network.json", job.network_record);
         return spawn_shim(job, bundle.get());
     } catch (...) {
         try {

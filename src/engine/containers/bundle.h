@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/config/daemon_config.h"
+#include "engine/containers/etc_files.h"
 #include "engine/containers/record.h"
 #include "engine/oci/host_facts.h"
 #include "engine/volumes/volumes.h"
@@ -33,6 +34,10 @@ struct StartJob {
     JoinedContainer network, ipc, pid;  ///< pid 0: not joined
     std::string shim_path, shim_executable, directory, bundle, mounts_folder;
     std::string shared_memory, joined_shared_memory;  ///< folders
+    std::string network_namespace;                    ///< a path; "": the runtime makes one, or joins one
+    std::string network_record;                       ///< for network.json; "": none
+    EtcNetworks etc_networks;
+    std::vector<std::string> link_variables;  ///< "DB_PORT=tcp://…", which the container's own override
 };
 
 /// Writes the bundle and the files in /etc, and spawns the shim: the container is created when it returns,

@@ -30,6 +30,15 @@ async::Task<void> rename(RosterPointer roster, ContainerPointer container, std::
     roster->containers.release_name(failure ? name : before, container->id());
     if (failure) std::rethrow_exception(failure);
     container->set_record(std::move(record));
+    try {
+        if (container->sandbox)
+            co_await roster->services.sandboxes.renamed(container->sandbox, container->record());
+        else
+            roster->services.networks.renamed(container->id(), container->record().name);
+    } catch (...) {
+        log::warning("the new name of container {} in its networks: {}", container->id(),
+                     current_exception_message());
+    }
     roster->publish(*container, "rename", {{"oldName", "/" + before}});
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "engine/containers/change.h"
+#include "engine/containers/connect.h"
 #include "engine/containers/create.h"
 #include "engine/containers/recover.h"
 #include "engine/containers/remove.h"
@@ -96,6 +97,15 @@ async::Task<spec::api::ContainerUpdateResponse> Containers::update(std::string r
                                                                    spec::api::UpdateRequest request) {
     RosterPointer roster = state_->roster;
     co_return co_await update_container(roster, roster->get(reference), std::move(request));
+}
+async::Task<void> Containers::connect(std::string reference, std::string network,
+                                      spec::api::EndpointSettings settings) {
+    RosterPointer roster = state_->roster;
+    co_await connect_container(roster, roster->get(reference), std::move(network), std::move(settings));
+}
+async::Task<void> Containers::disconnect(std::string reference, std::string network, bool force) {
+    RosterPointer roster = state_->roster;
+    co_await disconnect_container(roster, roster->get(reference), std::move(network), force);
 }
 async::Task<void> Containers::remove(std::string reference, RemoveOptions options) {
     RosterPointer roster = state_->roster;

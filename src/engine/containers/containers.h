@@ -28,6 +28,9 @@ namespace berth::engine {
 class StateDb;
 class Events;
 class Forwarding;
+class Networks;
+class Sandboxes;
+class ServicePorts;
 struct HostFacts;
 
 enum class WaitCondition { not_running, next_exit, removed };
@@ -68,6 +71,9 @@ class Containers {
         Volumes& volumes;
         Forwarding& forwarding;
         const HostFacts& host;
+        Networks& networks;
+        Sandboxes& sandboxes;
+        ServicePorts& service_ports;
     };
     explicit Containers(Dependencies dependencies);
     ~Containers();
@@ -97,6 +103,12 @@ class Containers {
     async::Task<void> rename(std::string reference, std::string name);
     async::Task<spec::api::ContainerUpdateResponse> update(std::string reference,
                                                            spec::api::UpdateRequest request);
+    /// A network more, or less, of a container that runs or will. Docker's refusals: invalid_argument for the
+    /// networks host, none and container:x, forbidden where it is connected already, internal where it is
+    /// not.
+    async::Task<void> connect(std::string reference, std::string network,
+                              spec::api::EndpointSettings settings);
+    async::Task<void> disconnect(std::string reference, std::string network, bool force);
     async::Task<void> remove(std::string reference, RemoveOptions options);
     async::Task<void> resize(std::string reference, uint16_t width, uint16_t height);
     async::Task<spec::api::PruneReport> prune(spec::api::Filters filters);

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "engine/containers/connect.h"
 #include "engine/containers/names.h"
 #include "engine/files/working_folder.h"
 #include "engine/logs/log_options.h"
@@ -81,8 +82,11 @@ CreatePlan plan_container(Roster& roster, const std::string& id, const ImageFact
         ContainerPointer found = roster.containers.look_up(reference, is_ambiguous);
         return found ? std::optional(found->id()) : std::nullopt;
     };
-    facts.network_exists = [](std::string_view) { return false; };
+    facts.network_exists = [&](std::string_view reference) {
+        return roster.services.networks.find(reference) != nullptr;
+    };
     CreatePlan plan = apply_create_rules(facts, std::move(request));
+    plan.networking = configured_networks(roster, plan.config, plan.host_config, std::move(plan.networking));
     set_log_defaults(*roster.config, plan.host_config.LogConfig_);
     return plan;
 }

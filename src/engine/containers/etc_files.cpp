@@ -2,9 +2,13 @@
 #include "engine/containers/etc_files.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <map>
+#include <optional>
 
+#include "base/json.h"
 #include "base/strings.h"
 #include "engine/oci/modes.h"
 #include "sys/file.h"
@@ -21,13 +25,49 @@ constexpr std::string_view kLocalHosts =
     "ff02::2\tip6-allrouters\n";
 
 void write_file(const std::string& path, std::string_view text) {
-    // In place: a container that shares it (network container:x) has this file bound.
-    UniqueFd file = sys::open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    // In place: containers have this file bound, and may read it at any time.
+    UniqueFd file = sys::open_file(path, O_WRONLY | O_CREAT, 0644);
     sys::write_all(file.get(), text, path);
+    sys::check(ftruncate(file.get(), static_cast<off_t>(text.size())), path);
+}
+
+/// FNV-1a. Whoever makes it collide only has his own file written over.
+std::string hash_of(std::string_view text) {
+    uint64_t hash = 0xcbf29ce484222325;
+    for (char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+    return fmt::format("{:016x}", hash);
+}
+
+/// By the file's path: the hash of what was written.
+using Written = std::map<std::string, std::string>;
+
+std::string written_path(const EtcFiles& files) {
+    return files.hosts.substr(0, files.hosts.rfind('/')) + "/etc.json";
+}
+Written read_written(const EtcFiles& files) {
+    std::optional<std::string> text = sys::try_read_file(written_path(files));
+    if (!text) return {};
+    try {
+        return json::decode<Written>(json::parse(*text));
+    } catch (const Error&) {
+        return {};  // cut short by a power failure
+    }
+}
+
+/// True where it was written.
+bool write_unless_changed(const std::string& path, std::string_view text, Written& written) {
+    std::string& hash = written[path.substr(path.rfind('/') + 1)];
+    std::optional<std::string> present = sys::try_read_file(path);
+    if (present && !hash.empty() && hash_of(*present) != hash) return false;
+    if (present == text && !hash.empty()) return false;
+    write_file(path, text);
+    hash = hash_of(text);
+    return true;
 }
 
 /// "web:10.0.0.1", "web=10.0.0.1", "v6:[::1]"
-void append_extra_host(std::string& text, std::string_view entry, const DaemonConfig& daemon) {
+void append_extra_host(std::string& text, std::string_view entry, const DaemonConfig& daemon,
+                       const EtcNetworks& networks) {
     size_t separator = entry.find('=');
     if (separator == std::string_view::npos) separator = entry.find(':');
     if (separator == std::string_view::npos) return;
@@ -37,9 +77,10 @@ void append_extra_host(std::string& text, std::string_view entry, const DaemonCo
         text += fmt::format("{}\t{}\n", address, name);
         return;
     }
-    for (const std::string& gateway : daemon.network.host_gateway_ips)
-        text += fmt::format("{}\t{}\n", gateway, name);
-    if (daemon.network.host_gateway_ips.empty()) text += fmt::format("127.0.0.1\t{}\n", name);
+    const std::vector<std::string>& gateways =
+        daemon.network.host_gateway_ips.empty() ? networks.host_gateways : daemon.network.host_gateway_ips;
+    for (const std::string& gateway : gateways) text += fmt::format("{}\t{}\n", gateway, name);
+    if (gateways.empty()) text += fmt::format("127.0.0.1\t{}\n", name);
 }
 
 bool is_loopback(std::string_view address) {
@@ -48,24 +89,25 @@ bool is_loopback(std::string_view address) {
 
 }  // namespace
 
-std::string hosts_text(const ContainerRecord& record, const DaemonConfig& daemon,
-                       const std::vector<std::string>& addresses, std::string_view host_file) {
+std::string hosts_text(const ContainerRecord& record, const DaemonConfig& daemon, const EtcNetworks& networks,
+                       std::string_view host_file) {
     bool is_host = record.host_config.NetworkMode == "host";
     std::string text(is_host && !host_file.empty() ? host_file : kLocalHosts);
     if (!text.ends_with('\n')) text += '\n';
     for (const std::string& entry : spec::api::items(record.host_config.ExtraHosts))
-        append_extra_host(text, entry, daemon);
+        append_extra_host(text, entry, daemon, networks);
     if (is_host) return text;
+    for (const auto& [address, names] : networks.links) text += fmt::format("{}\t{}\n", address, names);
     const spec::api::ContainerConfig& config = record.config;
     std::string names = config.Domainname.empty()
                             ? config.Hostname
                             : fmt::format("{}.{} {}", config.Hostname, config.Domainname, config.Hostname);
-    for (const std::string& address : addresses) text += fmt::format("{}\t{}\n", address, names);
+    for (const std::string& address : networks.addresses) text += fmt::format("{}\t{}\n", address, names);
     return text;
 }
 
 std::string resolv_conf_text(const ContainerRecord& record, const DaemonConfig& daemon,
-                             std::string_view host_file) {
+                             const EtcNetworks& networks, std::string_view host_file) {
     const spec::api::HostConfig& host = record.host_config;
     auto chosen = [](const spec::api::OptionalStrings& own, const std::vector<std::string>& general) {
         return own && !own->empty() ? *own : general;
@@ -89,6 +131,13 @@ std::string resolv_conf_text(const ContainerRecord& record, const DaemonConfig& 
     if (search.empty()) search = std::move(host_search);
     if (options.empty()) options = std::move(host_options);
     std::erase(search, ".");  // --dns-search=. : none
+    if (networks.asks_us) {
+        servers = {"127.0.0.11"};
+        // Names without a dot are containers' before they are anybody else's.
+        bool has_dots = std::ranges::any_of(
+            options, [](const std::string& option) { return option.starts_with("ndots:"); });
+        if (!has_dots) options.emplace_back("ndots:0");
+    }
     std::string text;
     for (const std::string& server : servers) text += fmt::format("nameserver {}\n", server);
     if (!search.empty()) text += fmt::format("search {}\n", join(search, " "));
@@ -102,13 +151,17 @@ EtcFiles etc_files(const std::string& directory) {
             .resolv_conf = directory + "/resolv.conf"};
 }
 
-void write_etc_files(const EtcFiles& files, const ContainerRecord& record, const DaemonConfig& daemon) {
+void write_etc_files(const EtcFiles& files, const ContainerRecord& record, const DaemonConfig& daemon,
+                     const EtcNetworks& networks) {
     bool is_host = record.host_config.NetworkMode == "host";
     std::string host_file = is_host ? sys::try_read_file("/etc/hosts").value_or("") : "";
-    write_file(files.hostname, record.config.Hostname + "\n");
-    write_file(files.hosts, hosts_text(record, daemon, {}, host_file));
     std::string resolvers = sys::try_read_file("/etc/resolv.conf").value_or("");
-    write_file(files.resolv_conf, resolv_conf_text(record, daemon, resolvers));
+    Written written = read_written(files);
+    bool is_new = write_unless_changed(files.hostname, record.config.Hostname + "\n", written);
+    is_new |= write_unless_changed(files.hosts, hosts_text(record, daemon, networks, host_file), written);
+    is_new |= write_unless_changed(files.resolv_conf, resolv_conf_text(record, daemon, networks, resolvers),
+                                   written);
+    if (is_new) write_file(written_path(files), json::print(json::encode(written)));
 }
 
 }  // namespace berth::engine

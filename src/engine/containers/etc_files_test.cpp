@@ -18,9 +18,10 @@ TEST(EtcFilesTest, HostsHasLocalhostExtraHostsAndItself) {
     record.host_config.ExtraHosts = {"db:10.0.0.2", "v6:::1", "b=[fd00::2]", "gate:host-gateway"};
     DaemonConfig daemon;
     daemon.network.host_gateway_ips = {"172.17.0.1"};
-    std::string text = hosts_text(record, daemon, {"10.0.0.3"}, "");
+    std::string text =
+        hosts_text(record, daemon, {.addresses = {"10.0.0.3"}, .links = {{"10.0.0.4", "db 1234"}}}, "");
     for (const char* line : {"127.0.0.1\tlocalhost\n", "10.0.0.2\tdb\n", "::1\tv6\n", "fd00::2\tb\n",
-                             "172.17.0.1\tgate\n", "10.0.0.3\tweb.example.org web\n"})
+                             "172.17.0.1\tgate\n", "10.0.0.4\tdb 1234\n", "10.0.0.3\tweb.example.org web\n"})
         EXPECT_THAT(text, HasSubstr(line));
     record.host_config.NetworkMode = "host";
     text = hosts_text(record, daemon, {}, "127.0.0.1 machine");
@@ -33,18 +34,22 @@ TEST(EtcFilesTest, ResolvConfIsTheHostsWithWhatIsSet) {
         "# made by x\nnameserver 127.0.0.53\nnameserver 10.0.0.1\nsearch a.org b.org\noptions edns0\n";
     ContainerRecord record;
     DaemonConfig daemon;
-    EXPECT_EQ(resolv_conf_text(record, daemon, kHost),
+    EXPECT_EQ(resolv_conf_text(record, daemon, {}, kHost),
               "nameserver 10.0.0.1\nsearch a.org b.org\noptions edns0\n");
     daemon.network.dns = {"1.1.1.1"};
     record.host_config.DnsSearch = {"."};
-    EXPECT_EQ(resolv_conf_text(record, daemon, kHost), "nameserver 1.1.1.1\noptions edns0\n");
+    EXPECT_EQ(resolv_conf_text(record, daemon, {}, kHost), "nameserver 1.1.1.1\noptions edns0\n");
     record.host_config.Dns = {"9.9.9.9"};
     record.host_config.DnsOptions = {"ndots:2"};
-    EXPECT_EQ(resolv_conf_text(record, daemon, kHost), "nameserver 9.9.9.9\noptions ndots:2\n");
+    EXPECT_EQ(resolv_conf_text(record, daemon, {}, kHost), "nameserver 9.9.9.9\noptions ndots:2\n");
+    EXPECT_EQ(resolv_conf_text(record, daemon, {.asks_us = true}, kHost),
+              "nameserver 127.0.0.11\noptions ndots:2\n");
     record = {};
     daemon = {};
+    EXPECT_EQ(resolv_conf_text(record, daemon, {.asks_us = true}, kHost),
+              "nameserver 127.0.0.11\nsearch a.org b.org\noptions edns0 ndots:0\n");
     record.host_config.NetworkMode = "host";
-    EXPECT_EQ(resolv_conf_text(record, daemon, kHost), kHost);
+    EXPECT_EQ(resolv_conf_text(record, daemon, {}, kHost), kHost);
 }
 
 TEST(TopTest, KeepsTheLinesOfItsProcesses) {

@@ -157,6 +157,7 @@ async::Task<void> record_exit(RosterPointer roster, ContainerPointer container, 
     std::chrono::nanoseconds ran(state.finished_ns - state.started_ns);
     container->last_exit = {.exit_code = state.exit_code, .error = ""};
     ++container->exits;
+    container->is_leaving_networks = container->sandbox != nullptr;
     container->set_state(state);
     publish_death(*roster, *container, state, exit.oom ? std::max<uint64_t>(exit.oom_kills, 1) : 0);
     roster->services.control.spawn("exit of container " + container->id(),

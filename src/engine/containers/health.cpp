@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "engine/containers/stop.h"
+#include "engine/networks/service_ports.h"
 #include "engine/oci/exec_process.h"
 #include "engine/state/state_db.h"
 #include "sys/file.h"
@@ -152,14 +153,30 @@ async::Task<void> keep_health(RosterPointer roster, ContainerPointer container) 
     co_await roster->write_state(id, container->state());
 }
 
-void take_result(RosterPointer roster, ContainerPointer container, const HealthSettings& settings,
-                 HealthProbe probe) {
+/// Whoever sees that it is healthy finds it among those of its service that answer.
+async::Task<void> tell_services(RosterPointer roster, ContainerPointer container, HealthStatus status) {
+    try {
+        co_await roster->services.service_ports.set_healthy(container->id(), status == HealthStatus::healthy);
+    } catch (const Error& error) {
+        log::warning("the service of container {}: {}", container->record().name, error.what());
+    }
+}
+
+async::Task<void> take_result(RosterPointer roster, ContainerPointer container,
+                              const HealthSettings& settings, HealthProbe probe) {
     HealthStatus before = container->state().health.status;
+    int64_t generation = container->state().generation;
     nanoseconds since_start(probe.start_ns - container->state().started_ns);
-    apply_probe(container->health(), settings, std::move(probe), since_start);
-    HealthStatus now = container->state().health.status;
+    Health next = container->state().health;
+    apply_probe(next, settings, std::move(probe), since_start);
+    HealthStatus now = next.status;
+    if (now != before) {
+        co_await tell_services(roster, container, now);
+        if (!container->is_running() || container->state().generation != generation) co_return;
+    }
+    container->health() = std::move(next);
     container->notify();
-    if (now == before) return;
+    if (now == before) co_return;
     roster->publish(*container, fmt::format("health_status: {}", to_string(now)));
     container->operations.post("health of container " + container->id(), keep_health(roster, container));
     if (now == HealthStatus::unhealthy && restarts_unhealthy(container->record())) {
@@ -180,7 +197,7 @@ async::Task<void> watch(RosterPointer roster, ContainerPointer container, Health
         HealthProbe probe = co_await run_probe(roster, container, settings, shim);
         if (!container->is_running() || container->state().generation != generation) co_return;
         if (container->is_paused()) continue;
-        take_result(roster, container, settings, std::move(probe));
+        co_await take_result(roster, container, settings, std::move(probe));
     }
 }
 

@@ -104,13 +104,9 @@ spec::api::MountPoint show_mount(const MountPoint& mount) {
             .Propagation = mount.propagation};
 }
 
-std::map<std::string, spec::api::EndpointSettings> shown_networks(const ContainerRecord& record) {
-    std::map<std::string, spec::api::EndpointSettings> shown;
-    for (const auto& [name, settings] : record.networking.EndpointsConfig)
-        shown[name == "default" ? "bridge" : name] = settings.value_or(spec::api::EndpointSettings{});
-    const std::string& mode = record.host_config.NetworkMode;
-    if (shown.empty() && !is_container_mode(mode)) shown[is_default_network(mode) ? "bridge" : mode];
-    return shown;
+spec::api::NetworkSettings shown_network_settings(const Roster& roster, const ManagedContainer& container) {
+    const Sandbox* sandbox = container.is_running() ? container.sandbox.get() : nullptr;
+    return roster.services.sandboxes.settings(container.record(), sandbox, container.state().pid);
 }
 
 async::Task<spec::api::ContainerInspect> inspect_container(RosterPointer roster, ContainerPointer container,
@@ -146,8 +142,7 @@ async::Task<spec::api::ContainerInspect> inspect_container(RosterPointer roster,
     shown.SizeRootFs = facts.size_root;
     for (const MountPoint& mount : record.mounts) shown.Mounts.push_back(show_mount(mount));
     shown.Config = record.config;
-    shown.NetworkSettings_.Ports.emplace();
-    shown.NetworkSettings_.Networks = shown_networks(record);
+    shown.NetworkSettings_ = shown_network_settings(*roster, *container);
     co_return shown;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -76,8 +77,30 @@ std::pair<int64_t, int64_t> measure(store::Store& store, const std::string& id, 
     return {writable, writable + static_cast<int64_t>(image ? image->size : 0)};
 }
 
-spec::api::ContainerSummary summarize(const ManagedContainer& container, const StoredFacts& facts,
-                                      int64_t now) {
+/// By the container's ports; of one IPv4 first.
+std::vector<spec::api::Port> show_ports(const spec::api::PortMap& ports) {
+    std::vector<spec::api::Port> shown;
+    for (const auto& [text, bindings] : ports) {
+        size_t slash = text.find('/');
+        spec::api::Port port;
+        port.PrivatePort = parse_number<uint16_t>(std::string_view(text).substr(0, slash)).value_or(0);
+        port.Type = text.substr(slash + 1);
+        if (spec::api::items(bindings).empty()) shown.push_back(port);
+        for (const spec::api::PortBinding& binding : spec::api::items(bindings)) {
+            port.IP = binding.HostIp;
+            port.PublicPort = parse_number<uint16_t>(binding.HostPort).value_or(0);
+            shown.push_back(port);
+        }
+    }
+    std::ranges::sort(shown, {}, [](const spec::api::Port& port) {
+        bool is_v6 = port.IP.find(':') != std::string::npos;
+        return std::tuple(port.PrivatePort, port.Type, is_v6, port.IP, port.PublicPort);
+    });
+    return shown;
+}
+
+spec::api::ContainerSummary summarize(const Roster& roster, const ManagedContainer& container,
+                                      const StoredFacts& facts, int64_t now) {
     const ContainerRecord& record = container.record();
     spec::api::ContainerSummary shown;
     shown.Id = record.id;
@@ -93,7 +116,9 @@ spec::api::ContainerSummary summarize(const ManagedContainer& container, const S
     shown.Status = status_text(container.state(), now);
     shown.HostConfig.NetworkMode = record.host_config.NetworkMode;
     shown.HostConfig.Annotations = record.host_config.Annotations;
-    shown.NetworkSettings_.Networks = shown_networks(record);
+    spec::api::NetworkSettings network = shown_network_settings(roster, container);
+    shown.Ports = show_ports(spec::api::items(network.Ports));
+    shown.NetworkSettings_.Networks = std::move(network.Networks);
     for (const MountPoint& mount : record.mounts) shown.Mounts.push_back(show_mount(mount));
     return shown;
 }
@@ -116,6 +141,8 @@ void resolve_containers(const Roster& roster, ListCriteria& criteria) {
         criteria.before_ns = roster.get(reference)->record().created_ns;
     for (const std::string& reference : criteria.filters.get("since"))
         criteria.since_ns = roster.get(reference)->record().created_ns;
+    for (const std::string& reference : criteria.filters.get("network"))
+        if (auto network = roster.services.networks.find(reference)) criteria.networks.insert(network->name);
 }
 
 }  // namespace
@@ -136,7 +163,8 @@ async::Task<std::vector<spec::api::ContainerSummary>> list_containers(RosterPoin
     std::vector<spec::api::ContainerSummary> shown;
     shown.reserve(selected.size());
     int64_t now = now_ns();
-    for (const ContainerPointer& container : selected) shown.push_back(summarize(*container, facts, now));
+    for (const ContainerPointer& container : selected)
+        shown.push_back(summarize(*roster, *container, facts, now));
     if (!options.size) co_return shown;
     for (spec::api::ContainerSummary& summary : shown) {
         auto work = [store = questions.store, id = summary.Id, image = summary.ImageID] {

@@ -5,7 +5,6 @@
 #include <array>
 
 #include "base/strings.h"
-#include "engine/containers/views.h"
 
 namespace berth::engine {
 namespace {
@@ -50,13 +49,10 @@ bool matches_volume(const spec::api::Filters& filters, const ContainerRecord& re
     });
 }
 
-bool matches_network(const spec::api::Filters& filters, const ContainerRecord& record) {
-    if (!filters.contains("network")) return true;
-    auto networks = shown_networks(record);
-    return std::ranges::any_of(networks, [&](const auto& network) {
-        const std::string& id = network.second.NetworkID;
-        return filters.has("network", network.first) || (!id.empty() && filters.has("network", id));
-    });
+bool matches_network(const std::set<std::string>& networks, const ContainerRecord& record) {
+    return networks.empty() || std::ranges::any_of(record.networking.EndpointsConfig, [&](const auto& own) {
+               return networks.contains(own.first);
+           });
 }
 
 }  // namespace
@@ -77,6 +73,7 @@ ListCriteria::ListCriteria(const ListOptions& options)
     for (const std::string& text : filters.get("health"))
         if (std::ranges::find(kHealths, text) == kHealths.end()) filters.fail("health");
     if (filters.contains("is-task")) is_task = filters.flag("is-task", false);
+    for (const std::string& name : filters.get("network")) networks.insert(name);
     for (const std::string& text : filters.get("publish"))
         parse_port_range(filters, "publish", text, published, published_protocols);
     for (const std::string& text : filters.get("expose"))
@@ -102,7 +99,7 @@ bool ListCriteria::matches(const ContainerRecord& record, const ContainerState& 
         (runs || state.started_ns == 0 || std::ranges::find(exit_codes, state.exit_code) == exit_codes.end()))
         return false;
     if (ancestors && !ancestors->contains(record.image_id)) return false;
-    return matches_volume(filters, record) && matches_network(filters, record) && matches_ports(record);
+    return matches_volume(filters, record) && matches_network(networks, record) && matches_ports(record);
 }
 
 bool ListCriteria::matches_ports(const ContainerRecord& record) const {

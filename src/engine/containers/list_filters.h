@@ -24,6 +24,7 @@ struct ListCriteria {
     std::optional<bool> is_task;
     std::optional<int64_t> before_ns, since_ns;           ///< created earlier, later
     std::optional<std::set<std::string>> ancestors;       ///< image ids
+    std::set<std::string> networks;                       ///< their names and what was asked for; empty: any
     std::vector<std::pair<int, int>> published, exposed;  ///< ranges of ports; the protocols below
     std::vector<std::string> published_protocols, exposed_protocols;
 

@@ -18,6 +18,7 @@ class ListFiltersTest : public testing::Test {
         record.config.Labels = {{"tier", "front"}, {"app", "shop"}};
         record.config.ExposedPorts["80/tcp"];
         record.host_config.NetworkMode = "none";
+        record.networking.EndpointsConfig["none"];
         state.status = ContainerStatus::exited;
         state.started_ns = 1;
         state.exit_code = 3;

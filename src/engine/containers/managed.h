@@ -11,6 +11,7 @@
 #include "engine/containers/containers.h"
 #include "engine/containers/operation_queue.h"
 #include "engine/containers/restart_policy.h"
+#include "engine/networks/sandboxes.h"
 
 namespace berth::engine {
 
@@ -59,6 +60,9 @@ class ManagedContainer final : public Container, public std::enable_shared_from_
     OperationQueue operations;
     RestartBackoff backoff;
     std::shared_ptr<Life> life;  ///< null: no shim, no bundle
+    /// Null unless it runs, or starts, in networks of its own.
+    std::shared_ptr<Sandbox> sandbox;
+    bool is_leaving_networks = false;  ///< it has ended: its addresses and ports are about to be free
     /// Ends the wait for the next restart, the health checks; empty where there is none.
     std::function<void()> cancel_restart, cancel_health;
     bool is_removing = false;  ///< somebody's removal is under way

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "engine/oci/modes.h"
 
 namespace berth::engine {
 namespace {
@@ -76,6 +77,17 @@ Health decode_health(const json::Object& from) {
     return health;
 }
 
+/// In the first version the network of the mode went without saying.
+void name_network_of_mode(ContainerRecord& record) {
+    const std::string& mode = record.host_config.NetworkMode;
+    auto& networks = record.networking.EndpointsConfig;
+    if (auto general = networks.extract("default")) {
+        general.key() = "bridge";
+        networks.insert(std::move(general));
+    }
+    if (!is_container_mode(mode)) networks[is_default_network(mode) ? "bridge" : mode];
+}
+
 /// What a probe printed, and names of files, may be any bytes: a row must be readable all the same.
 std::string text_of(const json::Object& body) {
     return json::valid_utf8(json::print(body));
@@ -111,10 +123,10 @@ ContainerRecord decode_record(std::string_view text) {
     json::Value parsed = json::parse(text);
     const json::Object& body = parsed.as_object();
     ContainerRecord record;
-    record.version = static_cast<int>(number_of(body, "version"));
-    if (record.version != 1)
+    auto version = static_cast<int>(number_of(body, "version"));
+    if (version < 1 || version > record.version)
         throw make_error(ErrorKind::unavailable, "a container's record has version {}: made by a newer berth",
-                         record.version);
+                         version);
     record.id = string_of(body, "id");
     record.name = string_of(body, "name");
     record.created_ns = number_of(body, "created_ns");
@@ -123,6 +135,7 @@ ContainerRecord decode_record(std::string_view text) {
     record.config = spec::api::decode_container_config(value_of(body, "config"));
     record.host_config = spec::api::decode_host_config(value_of(body, "host_config"));
     record.networking = spec::api::decode_networking_config(value_of(body, "networking"));
+    if (version < 2) name_network_of_mode(record);
     record.path = string_of(body, "path");
     record.args = json::decode<std::vector<std::string>>(value_of(body, "args"));
     record.mounts = json::decode<std::vector<MountPoint>>(value_of(body, "mounts"));

@@ -15,7 +15,7 @@
 namespace berth::engine {
 
 struct ContainerRecord {
-    int version = 1;
+    int version = 2;
     std::string id;    ///< 64 hex digits
     std::string name;  ///< without "/"
     int64_t created_ns = 0;
@@ -24,6 +24,8 @@ struct ContainerRecord {
     /// Merged with the image's; what inspect shows.
     spec::api::ContainerConfig config;
     spec::api::HostConfig host_config;
+    /// By the networks' names, also bridge, host and none; empty where it shares one or has been disconnected
+    /// from all.
     spec::api::NetworkingConfig networking;
     std::string path;  ///< the program, and
     std::vector<std::string> args;

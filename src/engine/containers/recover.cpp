@@ -18,6 +18,7 @@
 #include "engine/containers/remove.h"
 #include "engine/containers/start.h"
 #include "engine/logs/forwarding.h"
+#include "engine/networks/service_ports.h"
 #include "engine/state/state_db.h"
 #include "engine/volumes/prepare.h"
 #include "shim/client.h"
@@ -252,6 +253,21 @@ void listen(const RosterPointer& roster, const ContainerPointer& container, cons
     if (early.has_ended) listener.ended();
 }
 
+async::Task<void> adopt_network(RosterPointer roster, ContainerPointer container, std::shared_ptr<Life> life,
+                                const ContainerState& state) {
+    try {
+        container->sandbox = co_await roster->services.sandboxes.adopt(
+            container->record(), container->bundle(), state.pid, life->shim);
+        if (!container->sandbox)
+            roster->services.sandboxes.joined_plain(container->record(), false);
+        else if (state.health.status != HealthStatus::none)
+            co_await roster->services.service_ports.set_healthy(container->id(),
+                                                                state.health.status == HealthStatus::healthy);
+    } catch (...) {
+        log::error("the network of container {}: {}", container->record().name, current_exception_message());
+    }
+}
+
 async::Task<void> adopt(RosterPointer roster, ContainerPointer container, std::shared_ptr<Life> life,
                         const json::Object& answer, const Early& early) {
     ContainerState state = container->state();
@@ -264,6 +280,7 @@ async::Task<void> adopt(RosterPointer roster, ContainerPointer container, std::s
     };
     if (const json::Value* pid = answer.if_contains("pid")) state.pid = pid->to_number<int>();
     bool is_paused = text("status") == "paused";
+    co_await adopt_network(roster, container, life, state);
     bool changes = generation != state.generation || is_paused != (state.status == ContainerStatus::paused) ||
                    state.pid != container->state().pid;
     state.status = is_paused ? ContainerStatus::paused : ContainerStatus::running;
@@ -452,6 +469,7 @@ async::Task<void> recover_containers(RosterPointer roster) {
         }));
     std::vector<std::shared_ptr<Recovery>> all = recoveries;
     co_await recover_all(roster, std::move(all));
+    co_await roster->services.sandboxes.restore();
 
     for (const ContainerPointer& container : roster->containers.all())
         roster->services.volumes.restore(container->id(), container->record().mounts,

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "engine/containers/exit.h"
 #include "engine/containers/health.h"
+#include "engine/containers/links.h"
 #include "engine/containers/log_plan.h"
 #include "engine/containers/remove.h"
 #include "engine/logs/forwarding.h"
@@ -90,6 +91,14 @@ StartJob plan_job(const RosterPointer& roster, const ManagedContainer& container
     return job;
 }
 
+/// Containers that joined it may outlive the one that they joined.
+bool is_network_shared(const Roster& roster, const std::string& id) {
+    for (const ContainerPointer& other : roster.containers.all())
+        if (other->is_running() && joined_container(other->record().host_config.NetworkMode) == id)
+            return true;
+    return false;
+}
+
 /// A shim of the life before may still deliver output to somebody who doesn't read.
 async::Task<void> end_last_life(ContainerPointer container) {
     std::shared_ptr<Life> life = container->life;
@@ -128,6 +137,7 @@ async::Task<void> run_program(RosterPointer roster, ContainerPointer container, 
     container->attach_life(life);
     co_await life->shim->subscribe();
     co_await container->bind_sessions();
+    if (container->sandbox) co_await roster->services.sandboxes.park(container->sandbox, life->shim);
     std::exception_ptr failure;
     try {
         next.pid = co_await life->shim->start();
@@ -153,6 +163,68 @@ async::Task<void> check_forwarding(RosterPointer roster, ContainerPointer contai
     }
 }
 
+/// A network that is made beside the container.
+struct NetworkMaking {
+    explicit NetworkMaking(async::Context& context) : done(context) {}
+    async::Event done;
+    std::exception_ptr failure;
+};
+
+async::Task<void> make_network(RosterPointer roster, std::shared_ptr<Sandbox> sandbox,
+                               std::shared_ptr<NetworkMaking> making) {
+    try {
+        co_await roster->services.sandboxes.connect(sandbox);
+    } catch (...) {
+        making->failure = std::current_exception();
+    }
+    making->done.set();
+}
+
+/// From here on `job` has all that spawn_container() needs.
+async::Task<void> open_network(RosterPointer roster, ContainerPointer container, StartJob* job) {
+    const ContainerRecord& record = container->record();
+    check_links_run(*roster, record);
+    try {
+        container->sandbox = co_await roster->services.sandboxes.open(record, container->bundle());
+    } catch (Error& error) {
+        error.add_context("failed to set up container networking");
+        throw;
+    }
+    job->etc_networks = etc_networks(*roster, record, container->sandbox.get());
+    job->link_variables = link_variables(*roster, record);
+    if (!container->sandbox) co_return;
+    job->network_namespace = container->sandbox->namespace_path();
+    job->network_record = encode_sandbox_record(container->sandbox->record());
+}
+
+/// The container's creation and its network's, which don't wait for each other. Both have ended when it ends.
+async::Task<void> create_with_network(RosterPointer roster, ContainerPointer container, const StartJob& job,
+                                      std::shared_ptr<Life> life) {
+    auto making = std::make_shared<NetworkMaking>(roster->services.control);
+    std::shared_ptr<Sandbox> sandbox = container->sandbox;
+    if (sandbox)
+        roster->services.control.spawn("network of container " + container->id(),
+                                       make_network(roster, sandbox, making));
+    std::exception_ptr failure;
+    try {
+        auto spawn = [&job] { return spawn_container(job); };
+        shim::Spawned spawned = co_await async::run_blocking(std::move(spawn));
+        life->shim_child = spawned.process.release();
+        life->shim = std::make_shared<shim::AsyncClient>(roster->services.control, spawned.client.release(),
+                                                         shim_listener(roster, container, life));
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (sandbox) co_await making->done.wait();
+    if (failure) std::rethrow_exception(failure);
+    try {
+        if (making->failure) std::rethrow_exception(making->failure);
+    } catch (Error& error) {
+        error.add_context("failed to set up container networking");
+        throw;
+    }
+}
+
 async::Task<void> create_and_run(RosterPointer roster, ContainerPointer container, ContainerState next) {
     co_await check_forwarding(roster, container);
     std::string id = container->id();
@@ -162,11 +234,8 @@ async::Task<void> create_and_run(RosterPointer roster, ContainerPointer containe
     auto life = std::make_shared<Life>(roster->services.control, next.generation);
     std::exception_ptr failure;
     try {
-        auto spawn = [&job] { return spawn_container(job); };
-        shim::Spawned spawned = co_await async::run_blocking(std::move(spawn));
-        life->shim_child = spawned.process.release();
-        life->shim = std::make_shared<shim::AsyncClient>(roster->services.control, spawned.client.release(),
-                                                         shim_listener(roster, container, life));
+        co_await open_network(roster, container, &job);
+        co_await create_with_network(roster, container, job, life);
         co_await run_program(roster, container, life, std::move(next));
         co_return;
     } catch (...) {
@@ -224,6 +293,8 @@ async::Task<void> start_container(RosterPointer roster, ContainerPointer contain
     if (!failure) {
         if (auto setup = forwarding_setup(container->record(), container->directory()))
             roster->services.forwarding.started(container->id(), std::move(*setup));
+        if (!container->sandbox) roster->services.sandboxes.joined_plain(container->record(), true);
+        rewrite_linked(roster, container);
         roster->publish(*container, "start");
         watch_health(roster, container);
         co_return;
@@ -235,6 +306,11 @@ async::Task<void> start_container(RosterPointer roster, ContainerPointer contain
 
 async::Task<void> release_resources(RosterPointer roster, ContainerPointer container) {
     try {
+        if (std::shared_ptr<Sandbox> sandbox = std::exchange(container->sandbox, nullptr))
+            co_await roster->services.sandboxes.close(sandbox, is_network_shared(*roster, container->id()));
+        container->is_leaving_networks = false;
+        container->notify();
+        roster->services.sandboxes.left_plain(container->record());
         if (container->record().host_config.IpcMode == "shareable") {
             std::string folder = roster->shared_memory_of(container->id());
             auto unmount = [folder] { release_shared_memory(folder); };

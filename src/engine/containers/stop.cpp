@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "engine/containers/start.h"
+#include "engine/networks/service_ports.h"
 #include "engine/oci/signals.h"
 
 namespace berth::engine {
@@ -97,7 +98,7 @@ async::Task<void> wait_for_end(ContainerPointer container, uint64_t exits_before
 
 /// False where the limit passed first.
 async::Task<bool> ended_within(ContainerPointer container, uint64_t exits_before,
-                               std::optional<std::chrono::seconds> limit) {
+                               std::optional<std::chrono::milliseconds> limit) {
     if (!limit) {
         co_await wait_for_end(container, exits_before);
         co_return true;
@@ -112,6 +113,24 @@ async::Task<bool> ended_within(ContainerPointer container, uint64_t exits_before
     co_return true;
 }
 
+/// No new connection of its service comes; those that are under way have the time of berth.drain, at most
+/// that of the stop, which what is left of is in `limit` then.
+async::Task<void> leave_services(RosterPointer roster, ContainerPointer container, uint64_t exits_before,
+                                 std::optional<std::chrono::milliseconds>* limit) {
+    ServicePorts& services = roster->services.service_ports;
+    if (!co_await services.leave(container->id())) co_return;
+    std::chrono::milliseconds drain = services.drain_of(container->id()).value_or(std::chrono::seconds(0));
+    if (limit->has_value()) drain = std::min(drain, **limit);
+    if (drain.count() == 0) co_return;
+    co_await ended_within(container, exits_before, drain);
+    if (limit->has_value()) **limit -= drain;
+}
+
+/// What its end sets free (ports, networks) is free when a stop is answered.
+async::Task<void> settle(ContainerPointer container) {
+    while (container->is_leaving_networks) co_await container->changed();
+}
+
 async::Task<void> stop(RosterPointer roster, ContainerPointer container, StopOptions options) {
     int signal = options.signal && !options.signal->empty() ? parse_signal(*options.signal)
                                                             : stop_signal_of(*container);
@@ -120,11 +139,22 @@ async::Task<void> stop(RosterPointer roster, ContainerPointer container, StopOpt
     co_await container->operations.run(give_up_restart(roster, container));
     if (container->is_running()) {
         uint64_t before = container->exits;
-        co_await signal_in_queue(roster, container, signal, true);
-        std::optional<std::chrono::seconds> wait;
+        std::optional<std::chrono::milliseconds> wait;
         if (limit >= 0) wait = std::chrono::seconds(limit);
+        co_await leave_services(roster, container, before, &wait);
+        std::exception_ptr failure;
+        try {
+            co_await signal_in_queue(roster, container, signal, true);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        if (failure) {
+            co_await roster->services.service_ports.rejoin(container->id());
+            std::rethrow_exception(failure);
+        }
         if (!co_await ended_within(container, before, wait))
             co_await kill_and_wait(roster, container, kKillLimit);
+        co_await settle(container);
     }
     roster->publish(*container, "stop");
 }
@@ -199,6 +229,7 @@ async::Task<void> kill_and_wait(RosterPointer roster, ContainerPointer container
                                 std::chrono::seconds limit) {
     uint64_t before = container->exits;
     if (!container->is_running()) co_return;
+    co_await roster->services.service_ports.leave(container->id());
     co_await signal_in_queue(roster, container, SIGKILL, true);
     if (!co_await ended_within(container, before, limit))
         throw make_error(
@@ -206,6 +237,7 @@ async::Task<void> kill_and_wait(RosterPointer roster, ContainerPointer container
             "container {} does not end: it got SIGKILL {} seconds ago (a process that waits for a "
             "device, or a file system that doesn't answer?)",
             container->id(), limit.count());
+    co_await settle(container);
 }
 
 async::Task<void> pause_container(RosterPointer roster, ContainerPointer container) {

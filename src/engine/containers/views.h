@@ -23,7 +23,7 @@ async::Task<std::shared_ptr<RootView>> container_root(RosterPointer roster, Cont
 // --- what inspect and list share ---------------------------------------------------------------------------
 
 spec::api::MountPoint show_mount(const MountPoint& mount);
-/// By network; at least the one of its mode.
-std::map<std::string, spec::api::EndpointSettings> shown_networks(const ContainerRecord& record);
+/// With what it has while it runs.
+spec::api::NetworkSettings shown_network_settings(const Roster& roster, const ManagedContainer& container);
 
 }  // namespace berth::engine

@@ -147,10 +147,6 @@ CreatePlan apply_create_rules(const CreateFacts& facts, spec::api::ContainerCrea
     check_networks(plan, facts);
     check_links(plan.host_config, facts);
     plan.quota_bytes = read_quota(plan.host_config);
-    if (plan.host_config.NetworkMode == "bridge" && !plan.config.NetworkDisabled)
-        plan.warnings.emplace_back(
-            "The default network is not available yet: the container has only a loopback interface, as with "
-            "--network none.");
     return plan;
 }
 

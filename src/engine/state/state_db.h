@@ -12,6 +12,8 @@
 ///
 ///   containers(id, name, record, state)   record: what create made of the request; state: what changes
 ///   volumes(name, record)
+///   networks(id, name, record)
+///   virtual_addresses(network, service, address)   of services on networks
 ///   events(id, time_ns, body)
 ///   meta(key, value)                      boot_id: of the boot that last wrote
 ///

@@ -192,7 +192,7 @@ api::Info describe_daemon(const DaemonConfig& config, const HostFacts& host) {
                          {"Native Overlay Diff", "true"},
                          {"userxattr", "false"}};
     info.Plugins.Volume = {"local"};
-    info.Plugins.Network = {"bridge", "host", "null"};
+    info.Plugins.Network = {"bridge", "host", "ipvlan", "macvlan", "null"};
     info.Plugins.Log = {"fluentd", "gelf", "journald", "json-file", "local", "syslog"};
     info.Debug = config.debug;
     info.NFd = count_entries("/proc/self/fd");

@@ -22,6 +22,26 @@ json::Value encode_volumes_prune_report(const VolumesPruneReport& report) {
     return json::encode(report, Omit::declared);
 }
 
+NetworkCreateRequest decode_network_create_request(const json::Value& from) {
+    return json::decode<NetworkCreateRequest>(from);
+}
+
+NetworkConnectRequest decode_network_connect_request(const json::Value& from) {
+    return json::decode<NetworkConnectRequest>(from);
+}
+
+NetworkDisconnectRequest decode_network_disconnect_request(const json::Value& from) {
+    return json::decode<NetworkDisconnectRequest>(from);
+}
+
+json::Value encode_network_create_response(const NetworkCreateResponse& response) {
+    return json::encode(response, Omit::declared);
+}
+
+json::Value encode_networks_prune_report(const NetworksPruneReport& report) {
+    return json::encode(report, Omit::declared);
+}
+
 json::Value encode_network(const Network& network) {
     return json::encode(network, Omit::declared);
 }

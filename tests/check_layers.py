@@ -18,14 +18,14 @@ ALL_BELOW_ENGINE = "base sys spec db runtime async http store net registry shim"
 LAYERS = {
     "base": ("", "openssl json fmt spdlog"),
     "launch": ("", ""),
-    "sys": ("base launch", "fmt libnl zlib zstd"),
+    "sys": ("base launch", "fmt zlib zstd"),
     "spec": ("base", "fmt"),
     "db": ("base", "fmt sqlite"),
     "runtime": ("base sys spec launch", "fmt libseccomp"),
     "async": ("base sys", "fmt asio"),
     "http": ("base async", "fmt asio beast openssl"),
     "store": ("base sys spec db", "fmt isal zlib zstd"),
-    "net": ("base sys async spec db", "fmt libnl nftables"),
+    "net": ("base sys async spec db", "fmt nftables"),
     "registry": ("base sys async http spec db store", "fmt crypt"),
     # async for the client alone, see MORE: the shim has a loop of its own.  zlib: it compresses the logs it rotates.
     "shim": ("base sys spec runtime", "fmt zlib"),

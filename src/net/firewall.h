@@ -58,6 +58,10 @@ struct ServiceRule {
     uint16_t host_port = 0;
     Balance balance = Balance::round_robin;
     std::vector<std::pair<IpAddress, uint16_t>> targets;
+    /// Those of `targets` (TCP) that are known to listen. Who is refused by one of them has met it in the
+    /// moment of its end: the refusal is dropped, so that the client's TCP tries again after a second, and
+    /// comes to another target.
+    std::vector<std::pair<IpAddress, uint16_t>> listening;
 };
 /// A service's address on its network, for who is on it and for the host itself: all ports, all protocols.
 /// The network is that of the bridge whose subnet has it. Without targets connections are refused.
@@ -122,8 +126,8 @@ class Firewall {
     async::Task<void> start(FirewallChange all);
     /// Returns when the kernel has it. What throws has changed nothing.
     async::Task<void> apply(FirewallChange change);
-    /// Ends the watch and takes the rules out of others' chains. The table stays (containers go on) unless
-    /// `remove_table`.
+    /// Ends the watch. The table and what is in others' chains go with `remove_table`; else they stay, since
+    /// containers go on.
     async::Task<void> stop(bool remove_table);
 
     /// For `berth doctor` and /info: each other forward chain that drops, and whether our rule is there.

@@ -122,9 +122,9 @@ void FirewallTable::update_others() {
 }
 
 void FirewallTable::remove(bool remove_table) {
+    if (!remove_table) return;
     others_.remove();
     legacy_.update({});
-    if (!remove_table) return;
     ChainList present = parse_chains(nft_.list("list chains"));
     std::string text;
     for (const char* family : {"inet ", "bridge "}) {

@@ -132,7 +132,8 @@ struct Engine::State {
                   .events = events,
                   .containers = containers,
                   .images = images,
-                  .volumes = volumes}) {
+                  .volumes = volumes,
+                  .firewall = firewall}) {
         // Rows of containers refer to snapshots.
         database.sync_also([this] { store.sync_metadata(); });
     }

@@ -42,6 +42,9 @@ void set_sysctls(const BridgeSpec& spec, bool has_v6) {
     if (!spec.is_ours && !has_v6) return;
     // A container that advertises itself as router gets nothing of the host's traffic (CVE-2020-13401).
     netlink::set_interface_sysctl("ipv6", spec.name, "accept_ra", "0");
+    // Its link-local address is the one it asks for containers with when packets come from outside; for the 2 s in
+    // which it was looked for duplicates those packets would wait.
+    if (spec.is_ours) netlink::set_interface_sysctl("ipv6", spec.name, "accept_dad", "0");
     netlink::set_interface_sysctl("ipv6", spec.name, "disable_ipv6", has_v6 ? "0" : "1");
     if (has_v6) netlink::set_interface_sysctl("ipv6", spec.name, "forwarding", "1");
 }

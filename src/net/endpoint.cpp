@@ -5,6 +5,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -208,12 +209,13 @@ bool needs_announcement(const EndpointSpec& spec) {
 }
 
 /// Steps 4 and 5. The kernel tells a bridge of its port's carrier, and the host of the bridge's, from a work
-/// queue, and until then drops what is sent; asked for a device it does so at once (Linux 6.8). Neighbours
-/// are told when a device's MAC is set (arp_notify, ndisc_notify), also to what it was.
+/// queue, and until then drops what is sent; asked for a device it does so at once (since Linux 6.8), so that
+/// nothing is waited for there. Neighbours are told when a device's MAC is set (arp_notify, ndisc_notify),
+/// also to what it was.
 void announce(Socket* host, Socket& inside, const EndpointSpec& spec) {
     if (host != nullptr) {
-        netlink::find_link(*host, spec.host_interface);
-        netlink::find_link(*host, spec.parent);
+        netlink::await_running(*host, spec.host_interface);
+        netlink::await_running(*host, spec.parent);
     }
     netlink::await_local(inside, spec.addresses);
     if (!needs_announcement(spec)) return;
@@ -224,9 +226,7 @@ void announce(Socket* host, Socket& inside, const EndpointSpec& spec) {
     inside.request(std::move(again));
 }
 
-}  // namespace
-
-void attach_endpoint(int netns, const EndpointSpec& spec) {
+void attach_once(int netns, const EndpointSpec& spec) {
     bool is_bridge = spec.kind == EndpointKind::bridge;
     Socket host(NETLINK_ROUTE);
     LinkInfo parent = netlink::get_link(host, what(spec, "find its parent"), spec.parent);
@@ -254,6 +254,29 @@ void attach_endpoint(int netns, const EndpointSpec& spec) {
             inside->request(netlink::delete_link("", spec.interface));
         }
         throw;
+    }
+}
+
+/// Whether the one that is in the way may be a container's that has just ended: the kernel removes its
+/// devices some 30 ms after its last process, and until then its parent knows its MAC (macvlan) or address
+/// (ipvlan). A parent that passes all through has no place for a second device and calls that an invalid
+/// argument.
+bool may_pass(const EndpointSpec& spec, const Error& error) {
+    if (spec.kind == EndpointKind::bridge) return false;
+    return error.code() == EADDRINUSE || (error.code() == EINVAL && spec.mode == "passthru");
+}
+
+}  // namespace
+
+void attach_endpoint(int netns, const EndpointSpec& spec) {
+    constexpr useconds_t kPause = 5'000, kLimit = 2'000'000;
+    for (useconds_t waited = 0;; waited += kPause) {
+        try {
+            return attach_once(netns, spec);
+        } catch (const Error& error) {
+            if (waited >= kLimit || !may_pass(spec, error)) throw;
+        }
+        usleep(kPause);
     }
 }
 

@@ -157,9 +157,10 @@ async::Task<void> Firewall::start(FirewallChange all) {
     if (!state->thread) state->thread.emplace("firewall", 1);
     async::Context& own = state->thread->context();
     async::Task<void> job = begin(state->worker, own, state->options, std::move(all));
+    // What is applied meanwhile comes after it on that thread.
+    state->phase = State::Phase::running;
     try {
         co_await async::run_on(own, std::move(job));
-        state->phase = State::Phase::running;
     } catch (const Error& error) {
         state->phase = State::Phase::failed;
         state->failure = error.what();

@@ -16,6 +16,8 @@ constexpr const char* kSets = R"(
 	set unprotected { type ifname; }
 	set published4 { type ipv4_addr . inet_proto . inet_service; }
 	set published6 { type ipv6_addr . inet_proto . inet_service; }
+	set listening4 { type ipv4_addr . inet_service; }
+	set listening6 { type ipv6_addr . inet_service; }
 	set own4 { type ifname . ipv4_addr; flags interval; }
 	set own6 { type ifname . ipv6_addr; flags interval; }
 	set links4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; }
@@ -42,6 +44,9 @@ constexpr const char* kSets = R"(
 // are
 //   martians (CVE-2020-8558); our bridges have route_localnet, so packets from there must not say that they
 //   come from it.
+// refusals: of a service's target that listens, so it has ended in this moment. The kernel has forgotten the
+//   connection with this answer, which is dropped before it is translated back: the client's TCP sends its
+//   SYN again after a second, and comes to another target.
 // prerouting, output: the refusal that a chain without targets sends is related to a connection, not
 // translated
 //   yet, and may have its address: it must not be refused itself.
@@ -51,6 +56,7 @@ constexpr const char* kSets = R"(
 //   (moby#45610). Between two of our bridges nothing but published ports.
 // input: from internal networks the host has one address, the bridge's: `fib daddr . iif` is "unicast" for
 //   those of its other interfaces.
+// published: nft's own words for protocols; it looks others up in /etc/protocols, which some machines lack.
 // postrouting: a client on the container's own bridge is known by its address, not by the interface it came
 // in by,
 //   which br_netfilter hides there.
@@ -65,6 +71,15 @@ constexpr const char* kChains = R"(
 		iifname != "lo" ip daddr 127.0.0.0/8 drop
 		iifname != "lo" ip6 daddr ::1 drop
 		iifname @bridges ip saddr 127.0.0.0/8 drop
+	}
+	chain refusals {
+		type filter hook prerouting priority mangle; policy accept;
+@families
+		tcp flags & (rst | ack) == rst | ack iifname @bridges ct status & (dnat | assured) == dnat goto refused
+	}
+	chain refused {
+		ip saddr . tcp sport @listening4 drop
+		ip6 saddr . tcp sport @listening6 drop
 	}
 	chain prerouting {
 		type nat hook prerouting priority dstnat; policy accept;
@@ -124,7 +139,7 @@ constexpr const char* kChains = R"(
 	chain published {
 		ip daddr . meta l4proto . th dport @published4 accept
 		ip6 daddr . meta l4proto . th dport @published6 accept
-		meta l4proto { icmp, ipv6-icmp } accept
+		meta l4proto { icmp, icmpv6 } accept
 		drop
 	}
 	chain same_bridge {

@@ -60,8 +60,9 @@ Targets source_slots(const Targets& targets) {
     return slots;
 }
 
+/// Of several targets. A rule with the first of them has to follow: a packet that meets the chain while it is
+/// replaced may see the old rule and find its map empty already (nft_lookup asks for the current generation).
 std::string spread(Balance balance, const char* ip, const Targets& targets) {
-    if (targets.size() == 1) return targets.front();
     Targets slots = balance == Balance::source ? source_slots(targets) : targets;
     std::string number;
     switch (balance) {
@@ -164,12 +165,16 @@ TableParts service_parts(const ServiceRule& service, Families families) {
             targets.push_back(endpoint_text(address, port));
             parts.elements[published_element(service.protocol, address, port)] = "";
         }
-        if (ours.size() == 1)
-            targets.front() = fmt::format(fmt::runtime(host.is_v4() ? "{}:{}" : "[{}]:{}"),
-                                          ours.front().first.text(), ours.front().second);
-        rules = fmt::format("meta l4proto {} dnat {} to {}\n", protocol, ip_word(host),
-                            spread(service.balance, ip_word(host), targets));
+        std::string first = fmt::format(fmt::runtime(host.is_v4() ? "{}:{}" : "[{}]:{}"),
+                                        ours.front().first.text(), ours.front().second);
+        std::string to = fmt::format("meta l4proto {} dnat {} to ", protocol, ip_word(host));
+        if (ours.size() > 1) rules = to + spread(service.balance, ip_word(host), targets) + '\n';
+        rules += to + first + '\n';
     }
+    for (const auto& [address, port] : service.listening)
+        if (address.family == host.family && service.protocol == Protocol::tcp)
+            parts.elements[{false, std::string("listening") + digit_of(address),
+                            endpoint_text(address, port)}] = "";
     parts.elements[port_element("services", service.protocol, host, service.host_port)] = "goto " + chain;
     return parts;
 }
@@ -183,9 +188,10 @@ TableParts virtual_address_parts(const VirtualAddress& address, const std::strin
         if (target.family == address.address.family) targets.push_back(target.text());
     std::string chain = "address-" + chain_word(address.address);
     const char* ip = ip_word(address.address);
-    parts.chains[chain] = targets.empty()
-                              ? std::string("meta l4proto tcp reject with tcp reset\nreject\n")
-                              : fmt::format("dnat {} to {}\n", ip, spread(address.balance, ip, targets));
+    std::string& rules = parts.chains[chain];
+    if (targets.size() > 1) rules = fmt::format("dnat {} to {}\n", ip, spread(address.balance, ip, targets));
+    rules += targets.empty() ? "meta l4proto tcp reject with tcp reset\nreject\n"
+                             : fmt::format("dnat {} to {}\n", ip, targets.front());
     std::string set = std::string("virtual") + digit_of(address.address);
     for (const std::string& from : {std::string("lo"), bridge}) {
         if (from.empty()) continue;

@@ -133,6 +133,7 @@ TEST(FirewallText, AServiceIsAChain) {
         "add chain inet berth-0a1b2c3d tcp4-any-80\n"
         "add rule inet berth-0a1b2c3d tcp4-any-80 meta l4proto tcp dnat ip to numgen inc mod 2 map "
         "{ 0 : 172.18.0.2 . 8080, 1 : 172.18.0.3 . 8080 }\n"
+        "add rule inet berth-0a1b2c3d tcp4-any-80 meta l4proto tcp dnat ip to 172.18.0.2:8080\n"
         "add element inet berth-0a1b2c3d any_services4 { tcp . 80 : goto tcp4-any-80 }\n"
         "add element inet berth-0a1b2c3d published4 { 172.18.0.2 . tcp . 8080, 172.18.0.3 . tcp . 8080 }\n");
     change.services[0].targets.pop_back();
@@ -146,6 +147,19 @@ TEST(FirewallText, AServiceIsAChain) {
     EXPECT_EQ(rules.take(change),
               "delete element inet berth-0a1b2c3d any_services4 { tcp . 80 : goto tcp4-any-80 }\n"
               "flush chain inet berth-0a1b2c3d tcp4-any-80\ndelete chain inet berth-0a1b2c3d tcp4-any-80\n");
+}
+
+TEST(FirewallText, RefusalsOfWhoListensAreHeldBack) {
+    FirewallRules rules(options());
+    FirewallChange change;
+    change.services = {{.host_address = ip("0.0.0.0"),
+                        .host_port = 80,
+                        .targets = {{ip("172.18.0.2"), 8080}, {ip("172.18.0.3"), 8080}},
+                        .listening = {{ip("172.18.0.3"), 8080}}}};
+    EXPECT_THAT(rules.take(change),
+                HasSubstr("add element inet berth-0a1b2c3d listening4 { 172.18.0.3 . 8080 }\n"));
+    change.services[0].listening.clear();
+    EXPECT_EQ(rules.take(change), "delete element inet berth-0a1b2c3d listening4 { 172.18.0.3 . 8080 }\n");
 }
 
 TEST(FirewallText, AClientKeepsItsTargetWhenAnotherGoes) {

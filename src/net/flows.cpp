@@ -145,12 +145,14 @@ Message list_request(const FlowFilter& filter) {
     return request;
 }
 
-/// The entry and none that took its place.
+/// The entry and none that took its place. The kernel's id alone does not tell them apart: a client that uses
+/// its port again gets an entry in the same memory, with the same id. Its answers come from another target,
+/// though, so it is named by its reply.
 Message delete_request(uint8_t family, const Attributes& entry) {
     Message request("delete a connection", kDelete, 0, header_of(family));
-    for (uint16_t type : {CTA_TUPLE_ORIG, CTA_ID, CTA_ZONE})
+    for (uint16_t type : {CTA_TUPLE_REPLY, CTA_ID, CTA_ZONE})
         if (auto data = entry.find(type))
-            request.attribute(type == CTA_TUPLE_ORIG ? type | NLA_F_NESTED : type, *data);
+            request.attribute(type == CTA_TUPLE_REPLY ? type | NLA_F_NESTED : type, *data);
     return request;
 }
 

@@ -20,6 +20,7 @@ struct LinkInfo {
     MacAddress mac;
     int mtu = 0;
     bool is_up = false;
+    bool is_running = false;  ///< packets pass: it is up, has a carrier, and the kernel has taken note of it
 };
 std::vector<LinkInfo> list_links();
 std::optional<LinkInfo> find_link(const std::string& name);

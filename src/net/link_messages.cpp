@@ -41,6 +41,7 @@ std::optional<LinkInfo> link_of(const nlmsghdr& reply) {
     LinkInfo link;
     link.index = header.ifi_index;
     link.is_up = (header.ifi_flags & IFF_UP) != 0;
+    link.is_running = (header.ifi_flags & IFF_RUNNING) != 0;
     link.name = attributes.text(IFLA_IFNAME);
     link.alias = attributes.text(IFLA_IFALIAS);
     link.kind = attributes.nested(IFLA_LINKINFO).text(IFLA_INFO_KIND);
@@ -263,6 +264,15 @@ void await_local(Socket& socket, const std::vector<Prefix>& addresses) {
             usleep(kPause);
             waited += kPause;
         }
+    }
+}
+
+void await_running(Socket& socket, const std::string& name) {
+    constexpr useconds_t kPause = 200, kLimit = 200'000;
+    for (useconds_t waited = 0; waited < kLimit; waited += kPause) {
+        auto link = find_link(socket, name);
+        if (!link || !link->is_up || link->is_running) return;
+        usleep(kPause);
     }
 }
 

@@ -57,6 +57,9 @@ std::vector<Prefix> list_addresses(Socket& socket, int index);
 /// Until the IPv6 addresses of them are reached: the kernel makes their routes in a work queue, also where it
 /// needs not look for duplicates. At most 100 ms.
 void await_local(Socket& socket, const std::vector<Prefix>& addresses);
+/// Until the device, if it is up, runs (LinkInfo). At most 200 ms: a bridge may have no other port with a
+/// carrier, or wait for its spanning tree.
+void await_running(Socket& socket, const std::string& name);
 
 /// Writes a file below /proc/sys/net, which is that of the calling thread's network namespace:
 /// ("ipv6", "eth0", "disable_ipv6", "1"). False where it is not there or refuses.

@@ -78,6 +78,7 @@ TEST_F(LinkTest, ABridgeIsMadeOnce) {
     EXPECT_EQ(sysctl("ipv4/conf/berth-t/route_localnet"), "1");
     EXPECT_EQ(sysctl("ipv4/conf/berth-t/forwarding"), "1");
     EXPECT_EQ(sysctl("ipv6/conf/berth-t/accept_ra"), "0");
+    EXPECT_EQ(sysctl("ipv6/conf/berth-t/accept_dad"), "0");
     UniqueFd listener = bound_socket(SOCK_STREAM, ip(kGateway6), 80);  // fails while the address is tentative
     EXPECT_EQ(connect_to(ip(kGateway6), 80), 0);
 }
@@ -433,6 +434,31 @@ TEST_F(LinkTest, IpvlanSitsOnItsParent) {
     }
     EXPECT_EQ(link_in(netns.get(), "eth0").kind, "ipvlan");
     EXPECT_NE(connect_from(netns.get(), "198.51.100.1", 80, 100), ENETUNREACH) << "no default route";
+}
+
+TEST_F(LinkTest, APlaceOnAParentIsTakenOverFromWhoHasEnded) {
+    ensure_bridge(bridge());
+    EndpointSpec macvlan = endpoint();
+    macvlan.kind = EndpointKind::macvlan;
+    EndpointSpec passthru = macvlan, ipvlan = macvlan;
+    passthru.mode = "passthru";
+    ipvlan.kind = EndpointKind::ipvlan;
+    size_t count = 0;
+    for (const EndpointSpec& spec : {macvlan, passthru, ipvlan}) {
+        UniqueFd first = make_namespace(), second = make_namespace();
+        try {
+            attach_endpoint(first.get(), spec);
+        } catch (const Error& error) {
+            if (error.code() == EOPNOTSUPP) continue;
+            throw;
+        }
+        ++count;
+        first.reset();  // its device is removed later, in the background
+        attach_endpoint(second.get(), spec);
+        EXPECT_EQ(link_in(second.get(), "eth0").name, "eth0");
+        detach_endpoint(second.get(), "eth0");
+    }
+    if (count == 0) GTEST_SKIP() << "the kernel has neither macvlan nor ipvlan";
 }
 
 TEST_F(LinkTest, AParentLeadsNowhere) {

@@ -85,8 +85,10 @@ async::Task<PreparedNamespace> NamespacePool::take() {
     auto state = state_;
     state->last_taken = Clock::now();
     std::optional<PreparedNamespace> taken;
-    if (!state->ready.empty()) {
-        taken = std::move(state->ready.front());
+    while (!taken && !state->ready.empty()) {
+        // Whoever manages the host's devices may have removed its end there.
+        if (if_nametoindex(state->ready.front().host_interface.c_str()) != 0)
+            taken = std::move(state->ready.front());
         state->ready.pop_front();
     }
     State::start_refill(state);

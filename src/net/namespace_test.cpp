@@ -124,6 +124,20 @@ TEST_F(NamespaceTest, APoolIsRefilled) {
     context.block_on(take_all(pool));
 }
 
+TEST_F(NamespaceTest, APoolGivesNoneThatLostItsPair) {
+    async::Context context(1);
+    NamespacePool pool(context, "abcdef01", 2);
+    auto take_after_removal = [](NamespacePool& from) -> async::Task<void> {
+        co_await until_host_ends(2);
+        for (const LinkInfo& link : list_links())
+            if (link.kind == "veth") remove_link(link.name);
+        PreparedNamespace one = co_await from.take();
+        EXPECT_TRUE(find_link(one.host_interface)) << one.host_interface;
+        from.close();
+    };
+    context.block_on(take_after_removal(pool));
+}
+
 TEST_F(NamespaceTest, AnEmptyPoolMakesThem) {
     async::Context context(1);
     NamespacePool pool(context, "abcdef01", 0);

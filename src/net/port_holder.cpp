@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "async/descriptor.h"
 #include "base/json.h"
@@ -34,7 +35,6 @@ using Holds = std::vector<std::optional<Target>>;
 
 /// In one request: far from a message's limit.
 constexpr size_t kPortsInMessage = 256;
-constexpr std::chrono::seconds kAnswerLimit(10);
 /// How often a process that goes away under a request is replaced before that fails.
 constexpr int kAttempts = 3;
 
@@ -98,7 +98,8 @@ struct Job {
 struct PortHolder::State : std::enable_shared_from_this<State> {
     State(async::Context& loop, Options given)
         : context(loop),
-          process{std::move(given.socket), std::move(given.program), std::move(given.tag), given.linger},
+          process{std::move(given.socket), std::move(given.program), std::move(given.tag), given.linger,
+                  given.answer_limit},
           turn(loop, 1) {}
 
     using Connection = std::shared_ptr<async::Descriptor>;
@@ -117,6 +118,7 @@ struct PortHolder::State : std::enable_shared_from_this<State> {
     async::Task<bool> try_restore(Keys keys);
     async::Task<void> push(Keys keys);
     async::Task<void> push_logged(Keys keys);
+    static async::Task<void> push_again(std::shared_ptr<State> self);
     async::Task<void> push_once(Keys keys, bool others_too);
     async::Task<void> push_each(Keys keys);
     async::Task<void> let_go_of_others();
@@ -135,6 +137,8 @@ struct PortHolder::State : std::enable_shared_from_this<State> {
     Connection connection;
     bool told = false;   ///< the process of `connection` was told to hold something
     bool known = false;  ///< the table is all that this daemon wants: it holds something, or restore() came
+    bool owes = false;   ///< it may hold what the table has not, and is to be told
+    bool retries = false;
     int64_t next_id = 1;
     bool closed = false;
 };
@@ -243,7 +247,10 @@ async::Task<void> PortHolder::State::push(Keys keys) {
     for (int attempt = 1;; ++attempt) {
         bool wanted = std::ranges::any_of(keys, [&](const Key& key) { return table.contains(key); });
         bool fresh = co_await connect(wanted || !table.empty());
-        if (!connection) co_return;
+        if (!connection) {
+            owes = false;  // there is no process
+            co_return;
+        }
         bool gone = false;
         try {
             // What this daemon let go of while it could not say so.
@@ -255,6 +262,7 @@ async::Task<void> PortHolder::State::push(Keys keys) {
         if (!gone) {
             told = !table.empty();
             known = true;
+            owes = false;
             co_return;
         }
         drop_connection();
@@ -266,9 +274,24 @@ async::Task<void> PortHolder::State::push(Keys keys) {
 async::Task<void> PortHolder::State::push_logged(Keys keys) {
     try {
         co_await push(std::move(keys));
+        co_return;
     } catch (const Error& error) {
-        log::error("published ports: {}", error.what());
+        if (!owes) log::error("published ports: {}", error.what());
     }
+    owes = true;
+    if (!std::exchange(retries, true))
+        context.spawn("telling the process that holds published ports", push_again(shared_from_this()));
+}
+
+/// A process that was stopped for a while would hold for good what nobody has any more: the next connection
+/// to it tells.
+async::Task<void> PortHolder::State::push_again(std::shared_ptr<State> self) {
+    while (self->owes && !self->closed) {
+        co_await async::sleep_for(self->process.answer_limit / 2);
+        async::Semaphore::Permit permit = co_await self->turn.acquire();
+        if (self->owes && !self->closed) co_await self->push_logged({});
+    }
+    self->retries = false;
 }
 
 async::Task<void> PortHolder::State::push_once(Keys keys, bool others_too) {
@@ -391,7 +414,7 @@ async::Task<json::Object> PortHolder::State::call(json::Object body) {
     auto answer = std::make_shared<json::Object>();
     async::Task<void> exchanged = exchange(used, json::print(body), id, answer);
     try {
-        co_await async::with_timeout(kAnswerLimit, "the process that holds published ports",
+        co_await async::with_timeout(process.answer_limit, "the process that holds published ports",
                                      std::move(exchanged));
     } catch (const Error&) {
         // It may still answer: not to another request.

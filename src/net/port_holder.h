@@ -44,6 +44,8 @@ class PortHolder {
         std::string tag;      ///< for its command line, so that people see whose it is
         /// How long the process stays for a daemon that holds nothing.
         std::chrono::milliseconds linger = std::chrono::seconds(10);
+        /// How long the process may take for an answer.
+        std::chrono::milliseconds answer_limit = std::chrono::seconds(10);
     };
     PortHolder(async::Context& context, Options options);
     /// The process goes on.
@@ -57,7 +59,8 @@ class PortHolder {
     /// held. Held already: counted, and its target is replaced.
     async::Task<void> hold(std::vector<HeldPort> ports);
     /// One hold of each; of several, that with the same target. Connections that were taken go on to their
-    /// end. Does nothing for what isn't held. Never throws: what can't be told to the process is logged.
+    /// end. Does nothing for what isn't held. Never throws: what can't be told to the process is logged, and
+    /// told again until it can.
     async::Task<void> release(std::vector<HeldPort> ports);
     /// After a restart: exactly these (each as often as it is in there); what else the process holds is let
     /// go. Ports that can't be had are logged and count as held. Starts no process where there is nothing to

@@ -122,9 +122,10 @@ class PortHolderTest : public testing::Test {
     }
 
     std::string socket_path() const { return folder_ + "/ports.sock"; }
-    std::unique_ptr<PortHolder> make(std::chrono::milliseconds linger = 10s) {
+    std::unique_ptr<PortHolder> make(std::chrono::milliseconds linger = 10s,
+                                     std::chrono::milliseconds answer_limit = 10s) {
         return std::make_unique<PortHolder>(
-            context_, PortHolder::Options{socket_path(), BERTH_SHIM_PROGRAM, "test", linger});
+            context_, PortHolder::Options{socket_path(), BERTH_SHIM_PROGRAM, "test", linger, answer_limit});
     }
     void run(async::Task<void> task) { context_.block_on(std::move(task)); }
     std::string refusal(async::Task<void> task, ErrorKind expected = ErrorKind::conflict) {
@@ -155,6 +156,13 @@ class PortHolderTest : public testing::Test {
     size_t listed() const {
         UniqueFd socket = reach_port_process({socket_path(), "", "", 0ms}, false);
         return socket ? ask(socket, {{"op", "list"}}).at("count").to_number<size_t>() : 0;
+    }
+    static async::Task<void> until(std::function<bool()> holds) {
+        for (int i = 0; i < 5000; ++i) {
+            if (holds()) co_return;
+            co_await async::sleep_for(2ms);
+        }
+        ADD_FAILURE() << "it never came to be";
     }
     static void await_end(const UniqueFd& pidfd) {
         pollfd waiting{pidfd.get(), POLLIN, 0};
@@ -357,14 +365,7 @@ TEST_F(PortHolderTest, AnotherProcessTakesOverFromAKilledOne) {
         pid_t now = find_process();
         return now > 0 && now != first && listed() == 2;
     };
-    auto until_back = [](const std::function<bool()>& back) -> async::Task<void> {
-        for (int i = 0; i < 5000; ++i) {
-            if (back()) co_return;
-            co_await async::sleep_for(2ms);
-        }
-        ADD_FAILURE() << "no other process";
-    };
-    run(until_back(is_back));
+    run(until(is_back));
     EXPECT_FALSE(program("0.0.0.0", 8080));
     EXPECT_TRUE(connect_to("::1", 8081));
     // And when somebody asks before that.
@@ -375,6 +376,21 @@ TEST_F(PortHolderTest, AnotherProcessTakesOverFromAKilledOne) {
     EXPECT_NE(find_process(), second);
     EXPECT_FALSE(program("0.0.0.0", 8080));
     EXPECT_FALSE(program("0.0.0.0", 8082));
+}
+
+/// It does not hear of some of them: its connection is given up.
+TEST_F(PortHolderTest, AProcessThatWasStoppedLetsGoLater) {
+    auto holder = make(10s, 500ms);
+    run(holder->hold({port("0.0.0.0", 8080), port("0.0.0.0", 8081)}));
+    pid_t pid = find_process();
+    ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+    run(holder->release({port("0.0.0.0", 8080)}));
+    run(holder->release({port("0.0.0.0", 8081)}));
+    ASSERT_EQ(::kill(pid, SIGCONT), 0);
+    std::function<bool()> is_empty = [this] { return listed() == 0; };
+    run(until(is_empty));
+    EXPECT_TRUE(program("0.0.0.0", 8080));
+    EXPECT_TRUE(program("0.0.0.0", 8081));
 }
 
 TEST_F(PortHolderTest, EndsWhenEmpty) {

@@ -21,7 +21,6 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kAnswerLimit = 10s;
 /// How long a process that ends may take to let go of the lock.
 constexpr auto kStartLimit = 5s;
 constexpr auto kPause = 2ms;
@@ -41,14 +40,14 @@ UniqueFd connect_to(const std::string& path) {
 }
 
 /// The next message, or an empty text where the process is gone.
-std::string wait_for_message(int socket, const std::string& path) {
-    auto deadline = Clock::now() + kAnswerLimit;
+std::string wait_for_message(int socket, const PortProcessOptions& options) {
+    auto deadline = Clock::now() + options.answer_limit;
     while (true) {
         if (std::optional<std::string> text = receive_port_message(socket)) return std::move(*text);
         auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
         if (left <= 0ms)
             throw make_error(ErrorKind::unavailable,
-                             "the process that holds published ports ({}) does not answer", path);
+                             "the process that holds published ports ({}) does not answer", options.socket);
         pollfd waiting{socket, POLLIN, 0};
         if (::poll(&waiting, 1, static_cast<int>(left.count())) < 0 && errno != EINTR)
             throw errno_error(errno, "poll");
@@ -70,9 +69,9 @@ void check_version(const json::Object& greeting) {
 }
 
 /// False where it went away meanwhile.
-bool greet(int socket, const std::string& path) {
+bool greet(int socket, const PortProcessOptions& options) {
     if (send_port_message(socket, R"({"id":0,"op":"hello","majors":[1]})") != PortSend::sent) return false;
-    std::string text = wait_for_message(socket, path);
+    std::string text = wait_for_message(socket, options);
     if (text.empty()) return false;
     json::Value answer = json::parse(text);
     const json::Object* ok = answer.is_object() ? object_at(answer.get_object(), "ok") : nullptr;
@@ -97,8 +96,8 @@ UniqueFd start(const PortProcessOptions& options) {
     // It ends at once: the process that stays is its child.
     sys::Child child = sys::spawn(spawn);
     theirs.reset();
-    std::string text = wait_for_message(ours.get(), options.socket);
-    child.wait_for(kAnswerLimit);
+    std::string text = wait_for_message(ours.get(), options);
+    child.wait_for(options.answer_limit);
     if (text.empty())
         throw make_error(ErrorKind::internal, "{} ports ended without an answer", options.program);
     json::Value answer = json::parse(text);
@@ -122,7 +121,7 @@ UniqueFd reach_port_process(const PortProcessOptions& options, bool may_start) {
     while (true) {
         UniqueFd socket = connect_to(options.socket);
         if (!socket && !may_start) return {};
-        if (socket && greet(socket.get(), options.socket)) return socket;
+        if (socket && greet(socket.get(), options)) return socket;
         if (!socket)
             socket = start(options);
         else

@@ -17,6 +17,7 @@ struct PortProcessOptions {
     std::string program;
     std::string tag;
     std::chrono::milliseconds linger;
+    std::chrono::milliseconds answer_limit = std::chrono::seconds(10);
 };
 
 /// A connection to the process that serves the socket; where there is none it is started if `may_start`, else

@@ -100,6 +100,8 @@ void Shim::record_exit() {
 void Shim::release() {
     oom_watch_.reset();
     oom_.reset();
+    // Sockets in the container's namespace would keep that, with its addresses, as long as this process.
+    parked_.clear();
     created_.start_sync.reset();
     created_.init.kill_and_reap();
     attempt("removing the container", [&] { container_->remove(true); });

@@ -140,6 +140,25 @@ def test_statistics_count_each_interface(engine):
     assert stats["networks"]["eth0"]["tx_packets"] >= 2
 
 
+def test_hardware_addresses_and_sysctls(engine):
+    name = run(engine, "--mac-address", "02:42:aa:bb:cc:dd", "--sysctl", "net.ipv4.ip_forward=1", "--sysctl",
+               "net.ipv4.conf.eth0.log_martians=1")
+    assert settings(engine, name, "bridge")["MacAddress"] == "02:42:aa:bb:cc:dd"
+    assert "02:42:aa:bb:cc:dd" in inside(engine, name, "ip", "link", "show", "eth0")
+    assert inside(engine, name, "cat", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/conf/eth0/log_martians") \
+        == "1\n1"
+
+
+def test_addresses_and_ports_are_free_when_a_stop_is_answered(engine, network):
+    net = network()
+    for command in (("stop", "-t", "0"), ("kill",)):
+        name = run(engine, "--network", net, "-p", "127.0.0.1:18080:80")
+        engine.out(*command, name)
+    name = run(engine, "--network", net)
+    engine.out("rm", "-f", name)
+    engine.out("network", "rm", net)
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ which resolv.conf. Queries are made packet by packet in the containers' namespac
 import json
 import shutil
 import socket
+import subprocess
 import time
 
 import pytest
@@ -412,7 +413,7 @@ def test_who_ended_meanwhile_has_no_name(lab):
     net = lab.network()
     web, client = lab.run("--network", net), lab.run("--network", net, command=SLEEP)
     lab.daemon.kill()
-    answers.subprocess.run(["kill", "-9", str(web.pid)], check=True)
+    subprocess.run(["kill", "-9", str(web.pid)], check=True)
     lab.daemon.start()
     wait_until(lambda: look_up(client, web.name).values == [])
 

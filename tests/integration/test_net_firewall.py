@@ -3,12 +3,13 @@
 flushed, the administrators' chain, --iptables=false; and that nothing stays behind."""
 
 import json
-import subprocess
+import re
 
 import pytest
-from support import answers, netlab
+from support import answers, engines, netlab
 from support.netlab import FAR, HOST, HOST6, HOST_OUT, NEAR, Server, reaches, wait_until
 from support.netlab_fixtures import bare_lab, lab, module_lab  # noqa: F401
+from support.peer_docker import PeerDocker
 
 SLEEP = ("sleep", "1000")
 
@@ -37,10 +38,6 @@ table inet harmless {
 """
 
 
-def load(lab, text: str) -> None:
-    subprocess.run([*lab.host.prefix, "nft", "-f", "-"], input=text, text=True, check=True)
-
-
 def reached(host, address: str, port: int) -> bool:
     with host.inside():
         return reaches(address, port)
@@ -58,9 +55,10 @@ def number_of_rules(lab, made) -> int:
 def is_whole(lab, web, client) -> bool:
     """Published, masqueraded, isolated."""
     with lab.near.inside():
-        if not reaches(HOST, 8080):
+        if not reaches(HOST, 8080, timeout=1):
             return False
-    return client.reaches(FAR) and not client.reaches(web.address())
+    with client.inside():
+        return reaches(FAR, 80, timeout=1) and not reaches(web.address(), 80)
 
 
 @pytest.fixture
@@ -74,7 +72,7 @@ def pair(lab):
 
 def test_one_table_of_our_own(bare_lab):
     lab = bare_lab
-    load(lab, FOREIGN.replace("policy drop", "policy accept").replace("reject with icmpx admin-prohibited", ""))
+    lab.load_rules(FOREIGN.replace("policy drop", "policy accept").replace("reject with icmpx admin-prohibited", ""))
     theirs = {table: lab.rules("table", *table.split()) for table in lab.tables()}
     made = lab.new_daemon()
     lab.run("-p", "8080:80", "-p", "8080:80/udp", on=made)
@@ -88,13 +86,13 @@ def test_one_table_of_our_own(bare_lab):
         assert answers.ask(HOST, 8081).server == web.short
     lab.reset()
     assert lab.end_daemon(made) == []
-    assert lab.tables() == set(theirs) | {"inet berth-user"}
+    assert lab.tables() == set(theirs), "nothing is in the administrators' table, so it goes too"
     assert {table: lab.rules("table", *table.split()) for table in theirs} == theirs
 
 
 def test_others_chains_that_drop_get_one_marked_rule(bare_lab):
     lab = bare_lab
-    load(lab, FOREIGN)
+    lab.load_rules(FOREIGN)
     before = lab.rules()
     made = lab.new_daemon()
     web = lab.run("-p", "8080:80", on=made)
@@ -110,25 +108,24 @@ def test_others_chains_that_drop_get_one_marked_rule(bare_lab):
     lab.network(on=made)
     assert lab.rules("chain", "ip", "filter", "FORWARD").count(made.cgroup_tag) <= 2
     # A chain that comes later is found too; one that is written anew gets it back.
-    load(lab, "table ip late { chain f { type filter hook forward priority 7; policy drop; }; }")
+    lab.load_rules("table ip late { chain f { type filter hook forward priority 7; policy drop; }; }")
     wait_until(lambda: made.cgroup_tag in lab.rules("table", "ip", "late"))
-    load(lab, "flush chain ip filter FORWARD\nadd rule ip filter FORWARD ip daddr 10.250.0.1 counter accept")
+    lab.load_rules("flush chain ip filter FORWARD\nadd rule ip filter FORWARD ip daddr 10.250.0.1 counter accept")
     wait_until(lambda: made.cgroup_tag in lab.rules("chain", "ip", "filter", "FORWARD"))
     with lab.near.inside():
         assert answers.ask(HOST, 8080).client == NEAR
     # What others drop otherwise stays dropped: this is not for other traffic through the host.
     with lab.route(lab.far, "192.0.2.9/32", "via", HOST_OUT), Server(lab.near, "tcp:81"):
         assert not reached(lab.far, NEAR, 81)
-    load(lab, "delete table ip late")
+    lab.load_rules("delete table ip late")
     lab.reset()
     assert lab.end_daemon(made) == []
-    lab.host.run("nft", "delete", "table", "inet", "berth-user")
     assert lab.rules() == before
 
 
 def test_the_marked_rule_can_be_switched_off(bare_lab):
     lab = bare_lab
-    load(lab, FOREIGN)
+    lab.load_rules(FOREIGN)
     before = {table: lab.rules("table", *table.split()) for table in lab.tables()}
     made = lab.new_daemon("--forward-accept=false")
     lab.run("-p", "8080:80", on=made)
@@ -136,11 +133,13 @@ def test_the_marked_rule_can_be_switched_off(bare_lab):
     assert {table: lab.rules("table", *table.split()) for table in before} == before
     warnings = [line for line in made.log().splitlines() if "FORWARD" in line]
     assert any("ip filter" in line for line in warnings) and len(warnings) <= 3, made.log()
+    told = [line for line in made.get("/info").json["Warnings"] if "--forward-accept" in line]
+    assert len(told) == 2 and any("FORWARD" in line for line in told), told
 
 
 def test_a_killed_daemons_rule_in_others_chains_is_not_doubled(bare_lab):
     lab = bare_lab
-    load(lab, FOREIGN)
+    lab.load_rules(FOREIGN)
     made = lab.new_daemon()
     web = lab.run("-p", "8080:80", on=made)
     for number in (9, 15, 9):
@@ -150,6 +149,81 @@ def test_a_killed_daemons_rule_in_others_chains_is_not_doubled(bare_lab):
         made.start()
     lines = [line for line in lab.rules("chain", "ip", "filter", "FORWARD").splitlines() if made.cgroup_tag in line]
     assert len(lines) == 1, lines
+
+
+def saved_rules(lab) -> list[str]:
+    """iptables' view of both families, without counters and comments."""
+    lines = lab.host.run("iptables-save").splitlines() + lab.host.run("ip6tables-save").splitlines()
+    return [re.sub(r"\[\d+:\d+\]", "", line) for line in lines if not line.startswith("#")]
+
+
+@pytest.mark.novm
+@pytest.mark.skipif(not engines.available("dockerd", "iptables"), reason="dockerd is not installed")
+def test_beside_docker_on_one_host(bare_lab):
+    """Debian's dockerd with its own chains, which drop what they don't know, and containers of both."""
+    lab = bare_lab
+    peer = PeerDocker(lab)
+    try:
+        theirs = peer.run("-p", "8090:80")
+        before = saved_rules(lab)
+        assert ":FORWARD DROP " in before
+        lab.base = {**lab.state(), "tables": lab.base["tables"] | lab.tables()}
+        made = lab.new_daemon()
+        web = lab.run("-p", "8080:80", on=made)
+        client = lab.run("--network", lab.network(on=made), command=SLEEP, on=made)
+        assert not [line for line in made.get("/info").json["Warnings"] or [] if "forward" in line.lower()]
+
+        def check():
+            with lab.near.inside():
+                assert answers.ask(HOST, 8080).client == NEAR
+                assert answers.wait_for_answer(HOST, 8090).server == theirs
+            with Server(lab.far, "tcp:80"):
+                assert client.ask(FAR).client == HOST_OUT
+                assert HOST_OUT in peer.cli("exec", theirs, "wget", "-q", "-O", "-", f"http://{FAR}/")
+            # To each other by the host's address alone.
+            assert client.ask(HOST, 8090).server == theirs
+            assert web.short in peer.cli("exec", theirs, "wget", "-q", "-O", "-", f"http://{HOST}:8080/")
+            address = peer.cli("inspect", "-f", "{{.NetworkSettings.IPAddress}}", theirs)
+            assert not client.reaches(address)
+
+        check()
+        # It starts anew, and so do its rules.
+        peer.stop()
+        peer.start()
+        theirs = peer.run("-p", "8090:80")
+        wait_until(lambda: made.cgroup_tag in lab.rules("chain", "ip", "filter", "FORWARD"))
+        check()
+        made.restart(9)
+        check()
+        assert "address already in use" in made.fails("run", "-p", "8090:80", answers.IMAGE, status=125)
+        lab.reset()
+        assert lab.end_daemon(made) == []
+        assert sorted(saved_rules(lab)) == sorted(before)
+    finally:
+        peer.close()
+
+
+@pytest.mark.skipif(not engines.available("iptables-legacy"), reason="iptables-legacy is not installed")
+def test_chains_of_the_old_iptables(bare_lab):
+    """Which nftables doesn't show."""
+    lab = bare_lab
+    if lab.host.run("sh", "-c", "iptables-legacy -P FORWARD DROP 2>&1", check=False):
+        pytest.skip("this kernel has no iptables of old")
+    before = lab.host.run("iptables-legacy-save", "-t", "filter")
+    made = lab.new_daemon()
+    web = lab.run("-p", "8080:80", on=made)
+    with lab.near.inside():
+        assert answers.ask(HOST, 8080).client == NEAR
+    with Server(lab.far, "tcp:80"):
+        assert web.ask(FAR).client == HOST_OUT
+    assert sum("-j " + made.cgroup_tag in line for line in lab.host.run("iptables-legacy", "-S", "FORWARD").splitlines()) == 1
+    lab.reset()
+    assert lab.end_daemon(made) == []
+
+    def rules(text):
+        return [line for line in re.sub(r"\[\d+:\d+\]", "", text).splitlines() if not line.startswith("#")]
+
+    assert rules(lab.host.run("iptables-legacy-save", "-t", "filter")) == rules(before)
 
 
 # --- what is taken away --------------------------------------------------------------------------------------------
@@ -201,7 +275,7 @@ def test_a_bridge_that_is_taken_down_is_mended_by_a_restart(lab, pair):
 def test_the_administrators_chain(lab, pair):
     web, client = pair
     admin = ("inet", "berth-user", "forward")
-    load(lab, f"add rule {' '.join(admin)} ct original proto-dst 8080 ip saddr {NEAR} counter drop")
+    lab.load_rules(f"add rule {' '.join(admin)} meta l4proto tcp ct original proto-dst 8080 ip saddr {NEAR} drop")
     try:
         assert not reached(lab.near, HOST, 8080)
         with lab.far.inside():
@@ -214,9 +288,9 @@ def test_the_administrators_chain(lab, pair):
         assert lab.rules("chain", *admin) == rules, "it is the administrators'"
         assert not reached(lab.near, HOST, 8080)
         # No way out for one container.
-        load(lab, f"add rule {' '.join(admin)} ip saddr {client.address()} drop")
+        lab.load_rules(f"add rule {' '.join(admin)} ip saddr {client.address()} drop")
         with Server(lab.far, "tcp:80"):
-            assert not client.reaches(FAR) and web.reaches(FAR)
+            assert web.ask(FAR).client == HOST_OUT and not client.reaches(FAR)
     finally:
         lab.host.run("nft", "flush", "chain", *admin)
 
@@ -227,7 +301,7 @@ def test_marked_packets_pass(bare_lab):
     web = lab.run(on=made)
     with lab.route(lab.near, f"{web.address()}/32", "via", HOST):
         assert not reached(lab.near, web.address(), 80)
-        load(lab, f"add rule inet berth-user forward ip saddr {NEAR} meta mark set 0x100")
+        lab.load_rules(f"add rule inet berth-user forward ip saddr {NEAR} meta mark set 0x100")
         with lab.near.inside():
             assert answers.ask(web.address(), 80).client == NEAR
 
@@ -288,7 +362,10 @@ def test_nothing_is_left_after_the_end(bare_lab):
     made.start()
     for net in nets:
         web, client = lab.run("--network", net, on=made), lab.run("--network", net, command=SLEEP, on=made)
-        assert client.reaches(web.address()) == (net != nets[2])
+        if net == nets[2]:
+            assert not client.reaches(web.address())
+        else:
+            assert client.ask(web.address()).server == web.short
         made.out("rm", "-f", web.name, client.name)
     # Killed, and ended by the next one.
     made.restart(9)

@@ -5,6 +5,7 @@ what is left of them after a restart and a kill."""
 import json
 import os
 import subprocess
+import time
 
 import pytest
 from support.daemon import IMAGE, NotStarted
@@ -316,7 +317,9 @@ def test_prune(lan):
 
 
 def test_info_names_the_drivers(engine):
-    assert engine.get("/info").json["Plugins"]["Network"] == ["bridge", "host", "ipvlan", "macvlan", "null"]
+    info = engine.get("/info").json
+    assert info["Plugins"]["Network"] == ["bridge", "host", "ipvlan", "macvlan", "null"]
+    assert info["FirewallBackend"]["Driver"] == "nftables"
 
 
 # --- the daemon's flags --------------------------------------------------------------------------------------------
@@ -397,6 +400,33 @@ def test_networks_survive(make_daemon):
     daemon.start()
     assert [network(daemon, name) for name in names(daemon)] == before
     assert addresses(device) == ["10.223.0.1/24"]
+
+
+def test_bridges_stay_while_a_container_runs(make_daemon):
+    daemon = make_daemon()
+    daemon.cli("network", "create", "lan")
+    for name, where in (("on-lan", "lan"), ("on-bridge", "bridge")):
+        daemon.cli("run", "-d", "--name", name, "--network", where, IMAGE, "sleep", "1000")
+    before = {where: network(daemon, where)["Containers"] for where in ("lan", "bridge")}
+    devices = devices_of(daemon)
+    assert all(before.values()) and len(devices) == 2
+    for end in (daemon.stop, daemon.kill):
+        end()
+        assert devices_of(daemon) == devices
+        daemon.start()
+        # Nobody has joined anew.
+        assert {where: network(daemon, where)["Containers"] for where in before} == before
+        assert daemon.delete("/networks/lan").status == 403
+    joins = daemon.get(f"/events?since=1&until={time.time()}&filters=%7B%22event%22%3A%5B%22connect%22%5D%7D").lines
+    assert [event["Actor"]["Attributes"]["name"] for event in joins] == ["lan", "bridge"]
+    # Others get other addresses.
+    daemon.cli("run", "-d", "--name", "another", "--network", "lan", IMAGE, "sleep", "1000")
+    members = network(daemon, "lan")["Containers"].values()
+    assert len({member["IPv4Address"] for member in members}) == 2
+    daemon.cli("rm", "-f", "on-lan", "on-bridge", "another")
+    daemon.cli("network", "rm", "lan")
+    daemon.stop()
+    assert devices_of(daemon) == set()
 
 
 def test_strays_go(make_daemon):

@@ -2,12 +2,14 @@
 """Published ports, with packets from the host, from another host, from beyond it and from containers: what reaches the
 container, whom it sees, and what must not get there."""
 
+import os
 import socket
+import subprocess
 
 import pytest
 from support import answers, netlab
 from support.netlab import FAR, HOST, HOST6, HOST6_OUT, HOST_OUT, NEAR, NEAR6, Datagrams, Server, reaches, wait_until
-from support.netlab_fixtures import lab, module_lab  # noqa: F401
+from support.netlab_fixtures import bridge_filter, lab, module_lab  # noqa: F401
 
 IMAGE = answers.IMAGE
 SLEEP = ("sleep", "1000")
@@ -136,7 +138,17 @@ def test_the_clients_own_address_arrives(lab):
         assert answers.ask("::1", 8080).server == web.short
 
 
-def test_hairpin(lab):
+def test_a_new_bridge_takes_ipv6_at_once(lab):
+    """Its link-local address is the source of its questions for neighbours."""
+    web = lab.run("--network", lab.network(*V6), "-p", "8080:80")
+    for shown in (lab.host.run("ip", "-6", "address", "show", "tentative"), web.enter("ip", "-6", "address", "show", "tentative")):
+        assert not [line for line in shown.splitlines() if "inet6" in line and "fe80" not in line]
+    bridge = "br-" + lab.daemon.get(f"/networks/{next(iter(web.networks()))}").json["Id"][:12]
+    assert "fe80" not in lab.host.run("ip", "-6", "address", "show", "dev", bridge, "tentative")
+    assert ask(lab.near, HOST6, 8080).client == NEAR6
+
+
+def test_hairpin(lab, bridge_filter):
     """Containers reach published ports by the host's addresses: their own, of their bridge, of another bridge."""
     one, two = lab.network(*V6), lab.network("--ipv6", "--subnet", "fd00:b::/64")
     web = lab.run("--network", one, "-p", "8080:80")
@@ -153,15 +165,18 @@ def test_hairpin(lab):
     assert not neighbour.reaches("127.0.0.1", 8080)
 
 
-def test_two_networks_have_one_port(lab):
+def test_two_networks_have_one_port(lab, bridge_filter):
     """The published port of a container is reached from both of its bridges and from outside."""
     one, two = lab.network(), lab.network()
     web = lab.run("--network", f"name={one},gw-priority=1", "--network", two, "-p", "8080:80")
-    assert ask(lab.near, HOST, 8080) .client == NEAR
-    for net in (one, two):
-        client = lab.run("--network", net, command=SLEEP)
-        assert client.ask(HOST, 8080).server == web.short, net
-        assert client.ask(web.address(net), 80).client == client.address()
+    assert ask(lab.near, HOST, 8080).client == NEAR
+    clients = {net: lab.run("--network", net, command=SLEEP) for net in (one, two)}
+    for restart in (False, True):
+        if restart:
+            lab.daemon.restart(9)
+        for net, client in clients.items():
+            assert client.ask(HOST, 8080).server == web.short, net
+            assert client.ask(web.address(net), 80).client == client.address()
 
 
 def test_ports_move_to_another_network(lab):
@@ -179,8 +194,9 @@ def test_ports_move_to_another_network(lab):
 
 def test_a_conflict_names_the_container_that_has_it(lab):
     first = lab.run("-p", "8080:80")
-    for flag, where in (("8080:80", "0.0.0.0:8080"), (f"{HOST}:8080:80", f"{HOST}:8080"), ("127.0.0.1:8080:80", "127.0.0.1:8080"),
-                        ("[::1]:8080:80", "[::1]:8080")):
+    # The address is that which the other has.
+    for flag, where in (("8080:80", "0.0.0.0:8080"), (f"{HOST}:8080:80", "0.0.0.0:8080"), ("127.0.0.1:8080:80", "0.0.0.0:8080"),
+                        ("[::1]:8080:80", ":::8080")):
         name = lab.daemon.new_name()
         text = lab.daemon.fails("run", "-d", "--name", name, "-p", flag, IMAGE, *SLEEP, status=125)
         assert f"driver failed programming external connectivity on endpoint {name}" in text
@@ -374,8 +390,34 @@ def test_ports_stay_while_the_daemon_is_away(lab):
 def test_ports_of_who_ended_meanwhile_are_free(lab):
     web = lab.run("-p", "8080:80")
     lab.daemon.kill()
-    answers.subprocess.run(["kill", "-9", str(web.pid)], check=True)
+    subprocess.run(["kill", "-9", str(web.pid)], check=True)
     lab.daemon.start()
     lab.daemon.wait_until(web.name, lambda found: found["State"]["Status"] == "exited")
     other = lab.run("-p", "8080:80")
     assert ask(lab.near, HOST, 8080).server == other.short
+
+
+def test_the_port_holder_is_replaced_when_it_is_killed(lab):
+    web = lab.run("-p", "8080:80", "-p", "8081:81/udp", command=("answer", "tcp:80", "udp:81"))
+    held = [one for one in lab.listeners() if one.endswith((":8080", ":8081"))]
+    assert held
+
+    def holders() -> list[int]:
+        pids = subprocess.run(["ip", "netns", "pids", lab.host.name], stdout=subprocess.PIPE, text=True)
+        return [int(pid) for pid in pids.stdout.split() if b"ports" in open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0")]
+
+    [holder] = holders()
+    os.kill(holder, 9)
+    with lab.near.inside():
+        assert answers.ask(HOST, 8080).client == NEAR, "the kernel's part does without it"
+    wait_until(lambda: [one for one in lab.listeners() if one.endswith((":8080", ":8081"))] == held)
+    with lab.host.inside():
+        assert answers.ask("::1", 8080).server == web.short
+    # Killed together with the daemon.
+    [holder] = holders()
+    lab.daemon.kill()
+    os.kill(holder, 9)
+    lab.daemon.start()
+    wait_until(lambda: [one for one in lab.listeners() if one.endswith((":8080", ":8081"))] == held)
+    with lab.host.inside():
+        assert answers.ask("::1", 8080).server == web.short

@@ -259,7 +259,8 @@ def test_a_killed_replica_costs_what_is_in_flight(lab, three):
         load.wait_for_more(200)
         os.kill(lab.daemon.inspect(three[0])["State"]["Pid"], 9)
         load.wait_for_more(600)
-    assert len(load.failures) <= 2 * load.clients, load.failures
+    assert len(load.failures) <= load.clients, load.failures
+    assert "refused" not in str(load.failures), "TCP tries again, and meets another"
     assert set(lab.servers(30)) == set(three[1:])
 
 
@@ -359,6 +360,7 @@ services:
   asks:
     image: answer:latest
     command: sleep 1000
+    stop_signal: SIGKILL
 """
 
 

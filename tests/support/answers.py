@@ -25,6 +25,8 @@ CLONE_NEWNET = 0x40000000
 
 def compiled(source: Path, *flags) -> Path:
     """The program of a C file, in a folder that goes with this process."""
+    if os.environ.get("BERTH_VM"):  # no compiler there: tests/vm/run brings it
+        return images.REPOSITORY / "build/tests" / source.stem
     target = Path(_folder()) / source.stem
     if not target.exists():
         subprocess.run(["clang-19", "-O2", "-D_GNU_SOURCE", *flags, "-o", target, source], check=True)
@@ -162,7 +164,7 @@ def wait_for_answer(address: str, port: int, wanted=lambda answer: True, timeout
 
 class Load:
     """Clients in a namespace that open a connection for each request, until stop(). `served`: {server: count};
-    `failures`: [(when, text)]."""
+    `failures`: [(when, text, how long the request took)]."""
 
     def __init__(self, namespace: Namespace, address: str, port: int, clients: int = 4, pause: float = 0):
         self.served, self.failures, self.clients = {}, [], clients
@@ -173,13 +175,14 @@ class Load:
     def _ask(self, namespace, address, port):
         with namespace.inside():
             while not self._ended.is_set():
+                begin = time.monotonic()
                 try:
                     server = ask(address, port).server
                     with self._lock:
                         self.served[server] = self.served.get(server, 0) + 1
                 except OSError as error:
                     with self._lock:
-                        self.failures.append((time.monotonic(), repr(error)))
+                        self.failures.append((time.monotonic(), repr(error), time.monotonic() - begin))
                 if self._pause:
                     time.sleep(self._pause)
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of tests with hosts and cables; a test file imports those it wants."""
 
+from pathlib import Path
+
 import pytest
 
 from support import netlab
@@ -41,3 +43,19 @@ def bare_lab(berth_program, request):
     left = made.close()
     if left and not getattr(request.node, "berth_failed", False):
         pytest.fail(f"the test left behind: {left}", pytrace=False)
+
+
+@pytest.fixture(params=[0, 1], ids=["bridges", "br_netfilter"])
+def bridge_filter(lab, request):
+    """Frames between two ports of a bridge pass the packet rules of IP, or don't: Docker and Kubernetes load the
+    module that has the switch."""
+    switch = "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"
+    if not Path("/proc/sys/net/bridge").exists():
+        if request.param:
+            pytest.skip("br_netfilter is not loaded")
+        yield
+        return
+    before = [lab.host.run("sysctl", "-n", name).strip() for name in switch]
+    lab.host.run("sysctl", "-qw", *(f"{name}={request.param}" for name in switch))
+    yield
+    lab.host.run("sysctl", "-qw", *(f"{name}={value}" for name, value in zip(switch, before)))

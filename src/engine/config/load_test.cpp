@@ -84,6 +84,7 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
         "runtimes": {"kata": {"path": "/usr/bin/kata", "runtimeArgs": ["--x"]}}, "default-runtime": "kata",
         "default-address-pools": [{"base": "10.10.0.0/16", "size": 24}], "features": {"buildkit": false},
         "proxies": {"http-proxy": "http://p:1"}, "live-restore": false, "builder": {"gc": {"enabled": true}},
+        "default-publish-ip": ["127.0.0.1", "::1"], "forward-accept": false,
         "default-network-opts": {"bridge": {"mtu": "9"}}, "registry-mirrors": ["http://m:5000"]})");
     DaemonConfig config = load();
     EXPECT_TRUE(config.debug);
@@ -101,6 +102,8 @@ TEST_F(ConfigTest, ReadsEveryKindOfValue) {
     EXPECT_EQ(config.http_proxy, "http://p:1");
     EXPECT_FALSE(config.live_restore);
     EXPECT_EQ(config.network.default_options["bridge"]["mtu"], "9");
+    EXPECT_THAT(config.network.publish_addresses, ElementsAre("127.0.0.1", "::1"));
+    EXPECT_FALSE(config.network.forward_accept);
     EXPECT_THAT(config.registry_mirrors, ElementsAre("http://m:5000/"));
 }
 
@@ -146,6 +149,10 @@ TEST_F(ConfigTest, RefusesImpossibleValues) {
                 HasSubstr("specified default runtime 'zz' does not exist"));
     EXPECT_THAT(failure({{"exec-opt", {"x=y"}}}), HasSubstr("invalid exec-opt (x=y): unknown option: 'x'"));
     EXPECT_THAT(failure({{"storage-driver", {"zfs"}}}), HasSubstr("driver not supported: zfs"));
+    EXPECT_THAT(failure({{"default-publish-ip", {"here"}}}),
+                HasSubstr("IP address is not correctly formatted: here"));
+    EXPECT_THAT(failure({{"default-publish-ip", {"10.0.0.1", "10.0.0.2"}}}),
+                HasSubstr("--default-publish-ip can be given once for IPv4 and once for IPv6"));
     EXPECT_THAT(failure({{"log-level", {"zz"}}}), HasSubstr("invalid logging level: zz"));
     EXPECT_THAT(failure({{"label", {"a=1", "a=2"}}}), HasSubstr("conflict labels for a=2 and a=1"));
     EXPECT_EQ(failure({{"label", {"x"}}}),

@@ -2,6 +2,7 @@
 #include "engine/containers/etc_files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,14 +32,14 @@ void write_file(const std::string& path, std::string_view text) {
     sys::check(ftruncate(file.get(), static_cast<off_t>(text.size())), path);
 }
 
-/// FNV-1a. Whoever makes it collide only has his own file written over.
-std::string hash_of(std::string_view text) {
+/// FNV-1a, and the size. Whoever makes it collide only has his own file written over.
+std::string mark_of(std::string_view text) {
     uint64_t hash = 0xcbf29ce484222325;
     for (char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
-    return fmt::format("{:016x}", hash);
+    return fmt::format("{:016x}-{}", hash, text.size());
 }
 
-/// By the file's path: the hash of what was written.
+/// By the file's name: the mark of what was written.
 using Written = std::map<std::string, std::string>;
 
 std::string written_path(const EtcFiles& files) {
@@ -54,14 +55,31 @@ Written read_written(const EtcFiles& files) {
     }
 }
 
+enum class Present { absent, as_written, changed };
+
+/// The container may have made any size of it: what is longer or shorter than what was written is not read.
+Present look_at(const std::string& path, const std::string& mark) {
+    std::optional<UniqueFd> file = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
+    if (!file) return Present::absent;
+    struct stat status{};
+    sys::check(fstat(file->get(), &status), path);
+    auto size = static_cast<size_t>(status.st_size);
+    if (!mark.ends_with(fmt::format("-{}", size))) return Present::changed;
+    std::string text(size, '\0');
+    ssize_t read = sys::retry([&] { return pread(file->get(), text.data(), size, 0); });
+    return read == status.st_size && mark_of(text) == mark ? Present::as_written : Present::changed;
+}
+
 /// True where it was written.
 bool write_unless_changed(const std::string& path, std::string_view text, Written& written) {
-    std::string& hash = written[path.substr(path.rfind('/') + 1)];
-    std::optional<std::string> present = sys::try_read_file(path);
-    if (present && !hash.empty() && hash_of(*present) != hash) return false;
-    if (present == text && !hash.empty()) return false;
+    std::string& mark = written[path.substr(path.rfind('/') + 1)];
+    if (!mark.empty()) {
+        Present present = look_at(path, mark);
+        if (present == Present::changed) return false;
+        if (present == Present::as_written && mark == mark_of(text)) return false;
+    }
     write_file(path, text);
-    hash = hash_of(text);
+    mark = mark_of(text);
     return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <list>
 #include <memory>
@@ -62,6 +63,9 @@ class ManagedContainer final : public Container, public std::enable_shared_from_
     std::shared_ptr<Life> life;  ///< null: no shim, no bundle
     /// Null unless it runs, or starts, in networks of its own.
     std::shared_ptr<Sandbox> sandbox;
+    /// Its service's clients have until then, before the stop signal (berth.drain).
+    std::chrono::steady_clock::time_point drain_until;
+    bool is_starting = false;
     bool is_leaving_networks = false;  ///< it has ended: its addresses and ports are about to be free
     /// Ends the wait for the next restart, the health checks; empty where there is none.
     std::function<void()> cancel_restart, cancel_health;

@@ -14,6 +14,7 @@
 #include "engine/containers/bundle.h"
 #include "engine/containers/exit.h"
 #include "engine/containers/health.h"
+#include "engine/containers/links.h"
 #include "engine/containers/log_plan.h"
 #include "engine/containers/remove.h"
 #include "engine/containers/start.h"
@@ -253,11 +254,13 @@ void listen(const RosterPointer& roster, const ContainerPointer& container, cons
     if (early.has_ended) listener.ended();
 }
 
-async::Task<void> adopt_network(RosterPointer roster, ContainerPointer container, std::shared_ptr<Life> life,
-                                const ContainerState& state) {
+/// Without a shim: it does not answer yet, but its addresses must not be given to others.
+async::Task<void> adopt_network(RosterPointer roster, ContainerPointer container,
+                                std::shared_ptr<shim::AsyncClient> shim, ContainerState state) {
+    if (container->sandbox) co_return;
     try {
         container->sandbox = co_await roster->services.sandboxes.adopt(
-            container->record(), container->bundle(), state.pid, life->shim);
+            container->record(), container->bundle(), state.pid, std::move(shim));
         if (!container->sandbox)
             roster->services.sandboxes.joined_plain(container->record(), false);
         else if (state.health.status != HealthStatus::none)
@@ -280,7 +283,7 @@ async::Task<void> adopt(RosterPointer roster, ContainerPointer container, std::s
     };
     if (const json::Value* pid = answer.if_contains("pid")) state.pid = pid->to_number<int>();
     bool is_paused = text("status") == "paused";
-    co_await adopt_network(roster, container, life, state);
+    co_await adopt_network(roster, container, life->shim, state);
     bool changes = generation != state.generation || is_paused != (state.status == ContainerStatus::paused) ||
                    state.pid != container->state().pid;
     state.status = is_paused ? ContainerStatus::paused : ContainerStatus::running;
@@ -431,8 +434,9 @@ async::Task<void> recover_all(RosterPointer roster, std::vector<std::shared_ptr<
     for (const auto& recovery : recoveries) {
         if (recovery->is_done) continue;
         recovery->is_late = true;
-        log::warning("the shim of container {} does not answer: shown as it was last known",
-                     recovery->container->id());
+        ContainerPointer container = recovery->container;
+        log::warning("the shim of container {} does not answer: shown as it was last known", container->id());
+        if (container->is_running()) co_await adopt_network(roster, container, nullptr, container->state());
     }
 }
 
@@ -469,7 +473,11 @@ async::Task<void> recover_containers(RosterPointer roster) {
         }));
     std::vector<std::shared_ptr<Recovery>> all = recoveries;
     co_await recover_all(roster, std::move(all));
-    co_await roster->services.sandboxes.restore();
+    std::vector<std::string> changed = co_await roster->services.sandboxes.restore();
+    for (const std::string& id : changed)
+        if (ContainerPointer container = roster->containers.find(id))
+            container->operations.post("files in /etc of container " + id,
+                                       rewrite_etc_files(roster, container));
 
     for (const ContainerPointer& container : roster->containers.all())
         roster->services.volumes.restore(container->id(), container->record().mounts,

@@ -91,11 +91,15 @@ StartJob plan_job(const RosterPointer& roster, const ManagedContainer& container
     return job;
 }
 
-/// Containers that joined it may outlive the one that they joined.
+/// Containers that joined it, or are about to, may outlive the one that they joined.
 bool is_network_shared(const Roster& roster, const std::string& id) {
-    for (const ContainerPointer& other : roster.containers.all())
-        if (other->is_running() && joined_container(other->record().host_config.NetworkMode) == id)
-            return true;
+    for (const ContainerPointer& other : roster.containers.all()) {
+        std::string_view joined = joined_container(other->record().host_config.NetworkMode);
+        if (joined.empty() || (!other->is_running() && !other->is_starting)) continue;
+        bool is_ambiguous = false;
+        ContainerPointer donor = roster.containers.look_up(joined, is_ambiguous);
+        if (donor && donor->id() == id) return true;
+    }
     return false;
 }
 
@@ -280,16 +284,19 @@ async::Task<void> start_container(RosterPointer roster, ContainerPointer contain
     next.oom_killed = false;
     next.health = {};
     next.stopped_by_user = false;
+    container->drain_until = {};
     if (cause == StartCause::user) {
         next.restart_count = 0;
         container->backoff.reset();
     }
     std::exception_ptr failure;
+    container->is_starting = true;
     try {
         co_await create_and_run(roster, container, std::move(next));
     } catch (...) {
         failure = std::current_exception();
     }
+    container->is_starting = false;
     if (!failure) {
         if (auto setup = forwarding_setup(container->record(), container->directory()))
             roster->services.forwarding.started(container->id(), std::move(*setup));

@@ -47,7 +47,23 @@ TEST(RecordTest, ComesBackAsItWas) {
 }
 
 TEST(RecordTest, OfANewerVersionIsRefused) {
-    EXPECT_THROW(decode_record(R"({"version":2})"), Error);
+    EXPECT_THROW(decode_record(R"({"version":3})"), Error);
+}
+
+TEST(RecordTest, TheFirstVersionsNetworkWentWithoutSaying) {
+    auto networks = [](const std::string& mode, const std::string& configured) {
+        std::string names;
+        for (const auto& [name, settings] :
+             decode_record(R"({"version":1,"host_config":{"NetworkMode":")" + mode + R"("},"networking":)" +
+                           R"({"EndpointsConfig":)" + configured + "}}")
+                 .networking.EndpointsConfig)
+            names += name + " ";
+        return names;
+    };
+    EXPECT_EQ(networks("bridge", "{}"), "bridge ");
+    EXPECT_EQ(networks("default", R"({"default":null})"), "bridge ");
+    EXPECT_EQ(networks("none", "{}"), "none ");
+    EXPECT_EQ(networks("container:x", "{}"), "");
 }
 
 TEST(RecordTest, AStateComesBackAsItWas) {

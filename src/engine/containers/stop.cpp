@@ -117,11 +117,15 @@ async::Task<bool> ended_within(ContainerPointer container, uint64_t exits_before
 /// that of the stop, which what is left of is in `limit` then.
 async::Task<void> leave_services(RosterPointer roster, ContainerPointer container, uint64_t exits_before,
                                  std::optional<std::chrono::milliseconds>* limit) {
+    using std::chrono::steady_clock;
     ServicePorts& services = roster->services.service_ports;
-    if (!co_await services.leave(container->id())) co_return;
-    std::chrono::milliseconds drain = services.drain_of(container->id()).value_or(std::chrono::seconds(0));
+    if (co_await services.leave(container->id()))
+        container->drain_until =
+            steady_clock::now() + services.drain_of(container->id()).value_or(std::chrono::seconds(0));
+    // A second stop waits for what is left of the first one's.
+    auto drain = std::chrono::ceil<std::chrono::milliseconds>(container->drain_until - steady_clock::now());
     if (limit->has_value()) drain = std::min(drain, **limit);
-    if (drain.count() == 0) co_return;
+    if (drain.count() <= 0) co_return;
     co_await ended_within(container, exits_before, drain);
     if (limit->has_value()) **limit -= drain;
 }
@@ -149,6 +153,7 @@ async::Task<void> stop(RosterPointer roster, ContainerPointer container, StopOpt
             failure = std::current_exception();
         }
         if (failure) {
+            container->drain_until = {};
             co_await roster->services.service_ports.rejoin(container->id());
             std::rethrow_exception(failure);
         }

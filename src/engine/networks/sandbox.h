@@ -33,6 +33,8 @@ class LiveSandbox final : public Sandbox {
     std::vector<std::string> dns_servers;
     std::vector<SandboxLink> links;
     std::vector<std::pair<net::Protocol, uint16_t>> exposed;
+    /// Those of `exposed` that are published, whether a host port leads there or not.
+    std::vector<std::pair<net::Protocol, uint16_t>> published;
     std::optional<ServiceSettings> service;
     bool has_health_check = false;
 
@@ -45,9 +47,11 @@ class LiveSandbox final : public Sandbox {
         std::shared_ptr<const NetworkRecord> network;
         AddressLease lease;
         spec::api::EndpointSettings settings;
+        bool is_stray = false;  ///< the container's record doesn't have it
     };
     std::vector<Place> places;
     net::DnsSockets to_park;
+    net::DnsSockets kept;  ///< of the daemon before, until names are known
     std::vector<net::LinkRule> link_rules;
     bool is_connected = false;  ///< others have heard of it
     bool is_closed = false;
@@ -99,6 +103,10 @@ async::Task<void> publish_ports(SandboxesPointer state, LivePointer sandbox,
                                 const ContainerRecord& container);
 /// Where the published ports lead now.
 std::vector<net::PortRule> port_rules(const LiveSandbox& sandbox);
+/// Those of routed networks, which are open at the container's own address.
+std::vector<net::PortRule> open_ports(const LiveSandbox& sandbox);
+/// The container's other bridges, whose clients come to its published ports by the host's address.
+std::vector<net::LegRule> leg_rules(const LiveSandbox& sandbox);
 std::vector<net::HeldPort> held_ports(const LiveSandbox& sandbox);
 /// What the kernel remembers of published UDP ports: a sender that was there before a change must not go past
 /// it.

@@ -75,10 +75,11 @@ async::Task<void> move_ports(SandboxesPointer state, LivePointer sandbox, const 
         co_await publish_ports(state, sandbox, container);
     } else {
         std::vector<net::HeldPort> now = held_ports(*sandbox), more, less;
-        for (const net::HeldPort& port : now)
-            if (std::ranges::find(before.held, port) == before.held.end()) more.push_back(port);
-        for (const net::HeldPort& port : before.held)
-            if (std::ranges::find(now, port) == now.end()) less.push_back(port);
+        std::vector<net::HeldPort> then = before.held;
+        std::ranges::sort(now);
+        std::ranges::sort(then);
+        std::ranges::set_difference(now, then, std::back_inserter(more));
+        std::ranges::set_difference(then, now, std::back_inserter(less));
         if (!more.empty()) co_await state->services.ports.hold(std::move(more));
         if (!less.empty()) co_await state->services.ports.release(std::move(less));
     }

@@ -2,6 +2,8 @@
 // What the kernel, the firewall, the name server and services get of a sandbox.
 #include <algorithm>
 #include <ranges>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "base/strings.h"
@@ -14,6 +16,14 @@ namespace {
 using spec::api::items;
 
 constexpr const char* kSysctlsOption = "com.docker.network.endpoint.sysctls";
+
+/// What of `from` is not among `those`. A container may publish thousands of ports.
+template <typename T>
+void gone(std::vector<T> from, std::vector<T> those, std::vector<T>& into) {
+    std::ranges::sort(from);
+    std::ranges::sort(those);
+    std::ranges::set_difference(from, those, std::back_inserter(into));
+}
 
 net::EndpointKind kind_of(const std::string& driver) {
     if (driver == "macvlan") return net::EndpointKind::macvlan;
@@ -80,6 +90,7 @@ async::Task<void> update_client(SandboxesPointer state, LivePointer sandbox) {
 }
 
 async::Task<void> update_link_rules(SandboxesPointer state, LivePointer sandbox) {
+    if (sandbox->is_closed) co_return;
     std::vector<net::LinkRule> wanted = wanted_link_rules(*state, *sandbox);
     std::vector<net::LinkRule> before = std::exchange(sandbox->link_rules, wanted);
     net::FirewallChange change;
@@ -120,6 +131,8 @@ net::EndpointSpec endpoint_spec(const LiveSandbox& sandbox, size_t index, const 
 net::FirewallChange rules_of(const LiveSandbox& sandbox) {
     net::FirewallChange change;
     if (!sandbox.service) change.ports = port_rules(sandbox);
+    for (net::PortRule& rule : open_ports(sandbox)) change.ports.push_back(std::move(rule));
+    change.legs = leg_rules(sandbox);
     change.links = sandbox.link_rules;
     for (size_t i = 0; i < sandbox.places.size(); ++i) {
         const std::string& host_interface = sandbox.record().endpoints[i].host_interface;
@@ -131,18 +144,19 @@ net::FirewallChange rules_of(const LiveSandbox& sandbox) {
 
 net::FirewallChange difference(const net::FirewallChange& before, const net::FirewallChange& now) {
     net::FirewallChange change;
-    auto gone = [](const auto& from, const auto& those, auto& into) {
-        for (const auto& each : from)
-            if (std::ranges::find(those, each) == those.end()) into.push_back(each);
-    };
     gone(now.ports, before.ports, change.ports);
     // A port that leads elsewhere now is replaced by its key.
-    for (const net::PortRule& rule : before.ports)
-        if (std::ranges::none_of(now.ports, [&](const net::PortRule& other) {
-                return other.protocol == rule.protocol && other.host_address == rule.host_address &&
-                       other.host_port == rule.host_port;
-            }))
-            change.removed_ports.push_back(rule);
+    auto key_of = [](const net::PortRule& rule) {
+        return std::tuple(rule.protocol, rule.host_address, rule.host_port);
+    };
+    std::set<decltype(key_of(net::PortRule{}))> keys;
+    for (const net::PortRule& rule : now.ports)
+        if (rule.host_port != 0) keys.insert(key_of(rule));
+    gone(before.ports, now.ports, change.removed_ports);
+    std::erase_if(change.removed_ports,
+                  [&](const net::PortRule& rule) { return keys.contains(key_of(rule)); });
+    gone(now.legs, before.legs, change.legs);
+    gone(before.legs, now.legs, change.removed_legs);
     gone(now.links, before.links, change.links);
     gone(before.links, now.links, change.removed_links);
     gone(now.separated, before.separated, change.separated);

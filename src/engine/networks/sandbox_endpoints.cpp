@@ -48,7 +48,8 @@ std::string interface_of(const LiveSandbox& sandbox, const WantedEndpoint& wante
 net::MacAddress choose_mac(const ContainerRecord& container, const WantedEndpoint& wanted,
                            const AddressLease& lease) {
     std::string text = wanted.settings.MacAddress;
-    bool is_main = container.host_config.NetworkMode == wanted.network->name ||
+    const std::string& mode = container.host_config.NetworkMode;
+    bool is_main = mode == wanted.network->name || mode == wanted.network->id ||
                    (wanted.network->is_builtin && is_default_network(container.host_config.NetworkMode));
     if (text.empty() && is_main) text = container.config.MacAddress;
     if (!text.empty()) {
@@ -86,9 +87,17 @@ void take_links(const Sandboxes::State& state, LiveSandbox& sandbox, const Conta
     }
 }
 
+/// Beginnings of ids, which users may give, mean nothing here: another network may have them later.
+std::shared_ptr<const NetworkRecord> find_exactly(const Networks& networks, const std::string& name) {
+    std::shared_ptr<const NetworkRecord> found = networks.find(name);
+    return found && (found->name == name || found->id == name) ? found : nullptr;
+}
+
 /// From the mode to the network's name.
-std::string network_of_mode(const std::string& mode) {
-    return is_default_network(mode) ? "bridge" : mode;
+std::string network_of_mode(const std::string& mode, const Networks& networks) {
+    if (is_default_network(mode)) return "bridge";
+    auto network = networks.find(mode);
+    return network ? network->name : mode;
 }
 
 bool is_health_checked(const spec::api::ContainerConfig& config) {
@@ -109,10 +118,12 @@ std::vector<WantedEndpoint> wanted_endpoints(const ContainerRecord& container, c
         if (name == "none" || name == "host") return;
         // A daemon without a default network: such containers have none.
         if (name == "bridge" && !networks.default_bridge()) return;
-        wanted.push_back({networks.get(name), settings.value_or(spec::api::EndpointSettings{})});
+        auto network = find_exactly(networks, name);
+        if (!network) throw make_error(ErrorKind::not_found, "network {} not found", name);
+        wanted.push_back({network, settings.value_or(spec::api::EndpointSettings{})});
     };
     const auto& configured = container.networking.EndpointsConfig;
-    auto first = configured.find(network_of_mode(mode));
+    auto first = configured.find(network_of_mode(mode, networks));
     if (first != configured.end()) add(first->first, first->second);
     for (auto it = configured.begin(); it != configured.end(); ++it)
         if (it != first) add(it->first, it->second);
@@ -207,6 +218,14 @@ void take_settings(Sandboxes::State& state, LiveSandbox& sandbox, const Containe
     sandbox.links.clear();
     take_links(state, sandbox, container);
     sandbox.exposed = exposed_ports(container);
+    sandbox.published.clear();
+    const auto& bindings = items(container.host_config.PortBindings);
+    for (const auto& port : sandbox.exposed) {
+        auto bound = bindings.find(fmt::format("{}/{}", port.second, net::to_string(port.first)));
+        if (container.host_config.PublishAllPorts ||
+            (bound != bindings.end() && !items(bound->second).empty()))
+            sandbox.published.push_back(port);
+    }
     sandbox.service = service_settings(items(container.config.Labels));
     sandbox.has_health_check = is_health_checked(container.config);
     sandbox.record_to_change().service = sandbox.service ? sandbox.service->key : "";

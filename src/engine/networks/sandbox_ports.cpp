@@ -153,17 +153,20 @@ std::vector<PublishedPort> take_ports(Sandboxes::State& state, const LiveSandbox
     return taken;
 }
 
-/// A loopback or unspecified IPv4 address with the same host port: the kernel leads it to the container, or
-/// to whichever of its service's is next.
-bool has_kernel_path(const std::vector<PublishedPort>& ports, const PublishedPort& port) {
-    return std::ranges::any_of(ports, [&](const PublishedPort& other) {
-        return other.protocol == port.protocol && other.host_port == port.host_port &&
-               (other.host_address == "0.0.0.0" || other.host_address == "127.0.0.1");
-    });
+/// Host ports with an unspecified or loopback IPv4 address: the kernel leads those to the container, or to
+/// whichever of its service's is next.
+using KernelPaths = std::set<std::pair<std::string, uint16_t>>;
+
+KernelPaths kernel_paths(const std::vector<PublishedPort>& ports) {
+    KernelPaths paths;
+    for (const PublishedPort& port : ports)
+        if (port.host_address == "0.0.0.0" || port.host_address == "127.0.0.1")
+            paths.emplace(port.protocol, port.host_port);
+    return paths;
 }
 
 /// Where the process that holds the port passes connections on; nothing where the kernel does.
-std::optional<std::pair<net::IpAddress, uint16_t>> splice_target(const std::vector<PublishedPort>& ports,
+std::optional<std::pair<net::IpAddress, uint16_t>> splice_target(const KernelPaths& paths,
                                                                  const PublishedPort& port,
                                                                  const Targets& targets) {
     net::IpAddress host = host_address(port);
@@ -171,7 +174,7 @@ std::optional<std::pair<net::IpAddress, uint16_t>> splice_target(const std::vect
         return targets.v4 || !targets.v6 ? std::nullopt
                                          : std::optional(std::pair(*targets.v6, port.container_port));
     bool is_wide = host.is_unspecified() || host.is_loopback();
-    if (is_wide && targets.v4 && has_kernel_path(ports, port))
+    if (is_wide && targets.v4 && paths.contains({port.protocol, port.host_port}))
         return std::pair(net::IpAddress::loopback(net::Family::v4), port.host_port);
     // The kernel can't lead [::1] elsewhere.
     if (targets.v6 && is_wide) return std::pair(*targets.v6, port.container_port);
@@ -196,6 +199,39 @@ std::vector<net::PortRule> port_rules(const LiveSandbox& sandbox) {
     return rules;
 }
 
+std::vector<net::PortRule> open_ports(const LiveSandbox& sandbox) {
+    std::vector<net::PortRule> rules;
+    Gateways gateways = choose_gateways(sandbox);
+    auto open = [&](std::optional<size_t> index, net::Family family) {
+        if (!index || sandbox.places[*index].network->gateway_mode(family) != "routed") return;
+        std::optional<net::IpAddress> to = address_of(sandbox, index, family);
+        if (!to || !sandbox.places[*index].network->is_bridge()) return;
+        for (const auto& [protocol, port] : sandbox.published)
+            rules.push_back({.protocol = protocol,
+                             .host_address = net::IpAddress::any(family),
+                             .host_port = 0,
+                             .to = *to,
+                             .to_port = port});
+    };
+    open(gateways.v4, net::Family::v4);
+    open(gateways.v6, net::Family::v6);
+    return rules;
+}
+
+std::vector<net::LegRule> leg_rules(const LiveSandbox& sandbox) {
+    std::vector<net::LegRule> rules;
+    if (sandbox.record().ports.empty()) return rules;
+    Targets targets = targets_of(sandbox);
+    for (const LiveSandbox::Place& place : sandbox.places) {
+        if (!place.network->is_bridge()) continue;
+        if (targets.v4 && place.network.get() != targets.network4)
+            rules.push_back({place.network->interface, *targets.v4});
+        if (targets.v6 && place.network.get() != targets.network6)
+            rules.push_back({place.network->interface, *targets.v6});
+    }
+    return rules;
+}
+
 std::vector<net::FlowFilter> datagram_flows(const LiveSandbox& sandbox) {
     std::vector<net::FlowFilter> filters;
     for (const PublishedPort& port : sandbox.record().ports)
@@ -208,13 +244,14 @@ std::vector<net::HeldPort> held_ports(const LiveSandbox& sandbox) {
     std::vector<net::HeldPort> held;
     Targets targets = targets_of(sandbox);
     const std::vector<PublishedPort>& ports = sandbox.record().ports;
+    KernelPaths paths = kernel_paths(ports);
     for (const PublishedPort& port : ports) {
         // Nothing can splice SCTP: the kernel's rules alone carry it.
         if (port.protocol == "sctp") continue;
         held.push_back({.protocol = protocol_of(port),
                         .address = host_address(port),
                         .port = port.host_port,
-                        .target = splice_target(ports, port, targets)});
+                        .target = splice_target(paths, port, targets)});
     }
     return held;
 }
@@ -250,14 +287,17 @@ async::Task<void> publish_ports(SandboxesPointer state, LivePointer sandbox,
 }
 
 void retake_ports(Sandboxes::State& state, LiveSandbox& sandbox) {
-    for (const PublishedPort& port : sandbox.record().ports) {
+    std::erase_if(sandbox.record_to_change().ports, [&](const PublishedPort& port) {
         try {
             state.port_table.take(protocol_of(port), {host_address(port)}, {port.host_port, port.host_port},
                                   owner_of(sandbox));
+            return false;
         } catch (const Error& error) {
+            // Somebody else's: neither to be led here nor to be given back.
             log::warning("container {}: {}", sandbox.container_name, error.what());
+            return true;
         }
-    }
+    });
 }
 
 async::Task<void> release_ports(SandboxesPointer state, LivePointer sandbox,

@@ -64,7 +64,8 @@ spec::api::NetworkSettings Sandboxes::settings(const ContainerRecord& container,
     for (const auto& [name, settings] : container.networking.EndpointsConfig) {
         EndpointSettings& network = shown.Networks[name];
         network = settings.value_or(EndpointSettings{});
-        if (auto record = state_->services.networks.find(name)) network.NetworkID = record->id;
+        auto record = state_->services.networks.find(name);
+        if (record && (record->name == name || record->id == name)) network.NetworkID = record->id;
     }
     if (auto plain = state_->plain.find(container.id); plain != state_->plain.end())
         shown.Networks[plain_network(container)].EndpointID = plain->second;

@@ -77,6 +77,7 @@ async::Task<void> remove_rules(SandboxesPointer state, LivePointer sandbox) {
     net::FirewallChange rules = rules_of(*sandbox), change;
     change.removed_ports = std::move(rules.ports);
     change.removed_links = std::move(rules.links);
+    change.removed_legs = std::move(rules.legs);
     change.unseparated = std::move(rules.separated);
     if (!change.is_empty()) co_await state->services.firewall.apply(std::move(change));
 }
@@ -178,9 +179,11 @@ async::Task<void> Sandboxes::close(std::shared_ptr<Sandbox> sandbox, bool is_sha
     if (!live || std::exchange(live->is_closed, true)) co_return;
     const std::string id = live->record().container_id;
     std::string what = fmt::format("the network of container {}", live->container_name);
+    // Before that restore() has not told anybody of it, or does what has to be done.
+    const bool is_restored = state->is_restored;
     bool was_connected = std::exchange(live->is_connected, false);
     if (live->service) co_await attempt(what, state->services.services.ended(id));
-    if (state->is_restored) co_await attempt(what, remove_rules(state, live));
+    if (is_restored) co_await attempt(what, remove_rules(state, live));
     co_await attempt(what, remove_names(state, live));
     if (auto known = state->live.find(id); known != state->live.end() && known->second == live)
         state->live.erase(known);
@@ -189,7 +192,9 @@ async::Task<void> Sandboxes::close(std::shared_ptr<Sandbox> sandbox, bool is_sha
         for (const LiveSandbox::Place& place : live->places)
             state->services.networks.left(*place.network, id);
     co_await attempt(what, remove_traces(live, is_shared));
-    co_await attempt(what, release_ports(state, live, held_ports(*live)));
+    std::vector<net::HeldPort> held;
+    if (is_restored) held = held_ports(*live);
+    co_await attempt(what, release_ports(state, live, std::move(held)));
     for (const LiveSandbox::Place& place : live->places)
         state->services.networks.release(*place.network, place.lease);
     live->places.clear();

@@ -114,12 +114,12 @@ class Sandboxes {
 
     /// After a restart of the daemon: the sandbox of a container that runs, from network.json. First all are
     /// adopted (addresses, ports and names are taken again; rules are collected), then restore() puts them in
-    /// the kernel in one go. Endpoints that the container's record doesn't have (a connect or disconnect that
-    /// was cut short) are removed. Null where it has none.
+    /// the kernel in one go. Null where it has none. `shim` may be null: it doesn't answer.
     async::Task<std::shared_ptr<Sandbox>> adopt(const ContainerRecord& container, std::string bundle,
                                                 pid_t pid, std::shared_ptr<shim::AsyncClient> shim);
-    /// Starts the firewall with everything that is known, and the port holder.
-    async::Task<void> restore();
+    /// Starts the firewall with everything that is known, and the port holder; then removes endpoints that
+    /// the containers' records don't have (of a connect or disconnect that was cut short). Whose those were.
+    async::Task<std::vector<std::string>> restore();
 
     /// For a container that runs without a network and is about to get its first one.
     async::Task<std::shared_ptr<Sandbox>> open_running(const ContainerRecord& container, std::string bundle,

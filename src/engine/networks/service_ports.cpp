@@ -268,10 +268,8 @@ async::Task<void> ServicePorts::joined(ServiceMember member, int netns) {
     std::shared_ptr<State> state = state_;
     const std::string id = member.container_id;
     const ServiceSettings settings = member.settings;
-    const bool is_watched = !member.has_health_check;
     const std::vector<ContainerPort> ports = ServiceTable::watched(member);
-    ListenWatch::Probe probe;
-    if (is_watched) probe = co_await open_probe(state->dependencies.make_probe, netns);
+    ListenWatch::Probe probe = co_await open_probe(state->dependencies.make_probe, netns);
 
     co_await state->forget_removed_networks();
     const auto networks = member.networks;
@@ -283,11 +281,11 @@ async::Task<void> ServicePorts::joined(ServiceMember member, int netns) {
             "service {}, which counts",
             id, to_string(settings.balance), settings.key);
     state->dirty.insert(settings.key);
-    if (is_watched && !state->is_started) {
+    if (!state->is_started) {
         std::set<ContainerPort> listening = co_await ListenWatch::look_now(probe, ports);
         state->table.set_listening(id, std::move(listening));
     }
-    if (is_watched) state->watch->add(id, std::move(probe), ports);
+    state->watch->add(id, std::move(probe), ports);
     state->look_at_all(settings.key);
 
     std::exception_ptr failure;

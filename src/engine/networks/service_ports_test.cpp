@@ -230,6 +230,17 @@ TEST_F(ServicePortsTest, ConnectionsAreSpreadOverWhoListens) {
     wait_for({{"a", 2}, {"b", 2}, {"c", 2}}, 6);
 }
 
+TEST_F(ServicePortsTest, WhoMeetsAReplicaAsItEndsComesToAnother) {
+    Replica& a = join("a");
+    Replica& b = join("b");
+    a.listen();
+    b.listen();
+    wait_for({{"a", 2}, {"b", 2}}, 4);
+    a.listener.reset();
+    // The daemon doesn't know yet: this thread is its loop.
+    EXPECT_EQ(connect_often(2), (Counts{{"b", 2}}));
+}
+
 TEST_F(ServicePortsTest, WhoLeavesGetsNoNewConnection) {
     Replica& a = join("a");
     Replica& b = join("b");

@@ -21,7 +21,7 @@ bool contains(const std::vector<T>& values, const T& value) {
 }
 
 bool is_same(const net::ServiceRule& one, const net::ServiceRule& other) {
-    return one.balance == other.balance && one.targets == other.targets;
+    return one.balance == other.balance && one.targets == other.targets && one.listening == other.listening;
 }
 
 bool is_same(const net::VirtualAddress& one, const net::VirtualAddress& other) {
@@ -109,12 +109,18 @@ bool ServiceTable::Entry::answers_any() const {
     return std::ranges::any_of(watched(member), [&](const auto& port) { return listening.contains(port); });
 }
 
-/// Everything that rules depend on.
+/// What rules depend on, port by port.
 std::vector<bool> ServiceTable::Entry::answers_now() const {
-    std::vector<bool> answers{answers_any()};
+    std::vector<bool> all{answers_any()};
+    for (const net::PortRule& port : member.ports) all.push_back(answers({port.protocol, port.to_port}));
+    return all;
+}
+
+std::vector<bool> ServiceTable::Entry::listens_now() const {
+    std::vector<bool> all;
     for (const net::PortRule& port : member.ports)
-        answers.push_back(this->answers({port.protocol, port.to_port}));
-    return answers;
+        all.push_back(listening.contains({port.protocol, port.to_port}));
+    return all;
 }
 
 ServiceTable::Balanced ServiceTable::join(ServiceMember member) {
@@ -169,9 +175,9 @@ template <typename Change>
 bool ServiceTable::changes(const std::string& container_id, Change change) {
     Entry* found = entry(container_id);
     if (found == nullptr) return false;
-    std::vector<bool> before = found->answers_now();
+    std::vector<bool> answers = found->answers_now(), listens = found->listens_now();
     change(*found);
-    return before != found->answers_now();
+    return answers != found->answers_now() || listens != found->listens_now();
 }
 
 bool ServiceTable::set_healthy(const std::string& container_id, bool healthy) {
@@ -274,7 +280,10 @@ ServiceRules ServiceTable::rules(const std::string& key) const {
             rule.host_address = port.host_address;
             rule.host_port = port.host_port;
             rule.balance = service.balance;
-            if (one.answers({port.protocol, port.to_port})) rule.targets.emplace_back(port.to, port.to_port);
+            const ContainerPort container_port(port.protocol, port.to_port);
+            if (!one.answers(container_port)) continue;
+            rule.targets.emplace_back(port.to, port.to_port);
+            if (one.listening.contains(container_port)) rule.listening.emplace_back(port.to, port.to_port);
         }
         for (const auto& [network, address] : one.member.networks) {
             auto own = service.addresses.find(network->id);
@@ -282,7 +291,12 @@ ServiceRules ServiceTable::rules(const std::string& key) const {
             if (one.answers_any()) rules.addresses.at(own->second).targets.push_back(address);
         }
     }
-    for (auto& [port, rule] : rules.ports) put_in_order(rule.targets);
+    for (auto& [port, rule] : rules.ports) {
+        put_in_order(rule.targets);
+        put_in_order(rule.listening);
+        // Whom one is refused by may be the only one, and not looked at: that is for the client to know.
+        if (rule.targets.size() < 2 || rule.protocol != net::Protocol::tcp) rule.listening.clear();
+    }
     for (auto& [address, rule] : rules.addresses) put_in_order(rule.targets);
     return rules;
 }

@@ -67,7 +67,7 @@ class ServiceTable {
     const ServiceMember* find(const std::string& container_id) const;
     std::vector<std::string> members(const std::string& key) const;
     std::vector<std::string> keys() const;  ///< of services with members or virtual addresses
-    /// What a member without health check is watched for, and whether nothing of it is waited for.
+    /// What a member is looked at for, and whether nothing that it waits for would be seen so.
     static std::vector<ContainerPort> watched(const ServiceMember& member);
     bool is_settled(const std::string& container_id) const;
     bool has_left(const std::string& container_id) const;
@@ -87,6 +87,7 @@ class ServiceTable {
         bool answers(const ContainerPort& port) const;
         bool answers_any() const;
         std::vector<bool> answers_now() const;
+        std::vector<bool> listens_now() const;
     };
     struct Service {
         net::Balance balance = net::Balance::round_robin;

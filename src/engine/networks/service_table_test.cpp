@@ -115,13 +115,32 @@ TEST(ServiceTableTest, AHealthCheckCountsInsteadOfThePort) {
     ServiceMember member = replica("a", "10.0.0.2");
     member.has_health_check = true;
     table.join(std::move(member));
-    EXPECT_FALSE(table.set_listening("a", kListens));
+    table.set_listening("a", kListens);
+    EXPECT_THAT(table.rules("shop/web").ports.at(kWeb).targets, IsEmpty());
     EXPECT_TRUE(table.set_healthy("a", true));
     EXPECT_FALSE(table.set_healthy("a", true));
     EXPECT_THAT(table.rules("shop/web").ports.at(kWeb).targets, SizeIs(1));
     EXPECT_TRUE(table.set_healthy("a", false));
     EXPECT_THAT(table.rules("shop/web").ports.at(kWeb).targets, IsEmpty());
     EXPECT_FALSE(table.set_healthy("unknown", true));
+}
+
+TEST(ServiceTableTest, WhoListensIsToldWhereThereIsAnother) {
+    ServiceTable table;
+    ServiceMember checked = replica("a", "10.0.0.2");
+    checked.has_health_check = true;
+    table.join(std::move(checked));
+    table.set_healthy("a", true);
+    EXPECT_TRUE(table.set_listening("a", kListens));
+    EXPECT_THAT(table.rules("shop/web").ports.at(kWeb).listening, IsEmpty()) << "it is the only one";
+
+    ServiceMember silent = replica("b", "10.0.0.3");
+    silent.has_health_check = true;
+    table.join(std::move(silent));
+    table.set_healthy("b", true);
+    net::ServiceRule rule = table.rules("shop/web").ports.at(kWeb);
+    EXPECT_THAT(rule.targets, SizeIs(2));
+    EXPECT_THAT(rule.listening, ElementsAre(Target(ip("10.0.0.2"), 80)));
 }
 
 TEST(ServiceTableTest, TargetsHaveOneOrderWhoeverComesFirst) {

@@ -221,6 +221,8 @@ api::Info describe_daemon(const DaemonConfig& config, const HostFacts& host) {
     info.SecurityOptions = security_options(config, host);
     for (const AddressPoolSetting& pool : config.network.address_pools)
         info.DefaultAddressPools.push_back({.Base = pool.base, .Size = pool.size});
+    if (config.network.iptables || config.network.ip6tables)
+        info.FirewallBackend.emplace().Driver = "nftables";
     info.CDISpecDirs = config.cdi_spec_dirs;
     if (std::vector<std::string> found = warnings(config, host); !found.empty())
         info.Warnings = std::move(found);

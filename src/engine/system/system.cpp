@@ -69,6 +69,7 @@ struct System::State {
     std::string id;
     std::map<DiskUsageParts, std::shared_ptr<Flight<api::DiskUsage>>> usages;
 
+    static async::Task<void> add_firewall_warnings(std::shared_ptr<State> self, api::Info& into);
     static async::Task<api::DiskUsage> measure(std::shared_ptr<State> self, DiskUsageParts parts);
     static async::Task<void> measure_images(std::shared_ptr<State> self, api::DiskUsage& into);
     static async::Task<std::string> commit(std::shared_ptr<State> self, ContainerCommit request);
@@ -87,6 +88,24 @@ api::Version System::version() const {
     return describe_version(state_->with.host, state_->with.config.experimental);
 }
 
+/// With --forward-accept=false: whose chains drop what containers forward. Nothing where they can't be read.
+async::Task<void> System::State::add_firewall_warnings(std::shared_ptr<State> self, api::Info& into) {
+    if (self->with.config.network.forward_accept) co_return;
+    std::vector<net::Firewall::OtherChain> chains;
+    try {
+        chains = co_await self->with.firewall.other_chains();
+    } catch (const Error& error) {
+        log::debug("reading others' forward chains: {}", error.what());
+    }
+    for (const net::Firewall::OtherChain& chain : chains) {
+        if (chain.is_accepted) continue;
+        if (!into.Warnings) into.Warnings.emplace();
+        into.Warnings->push_back(
+            fmt::format("WARNING: chain {} of table {} {} drops what containers forward (--forward-accept)",
+                        chain.chain, chain.family, chain.table));
+    }
+}
+
 async::Task<api::Info> System::info() {
     std::shared_ptr<State> state = state_;
     api::Info info = describe_daemon(state->with.config, state->with.host);
@@ -98,6 +117,7 @@ async::Task<api::Info> System::info() {
     info.Containers = counts.running + counts.paused + counts.stopped;
     info.NEventsListener = static_cast<int>(state->with.events.subscribers());
     info.Images = static_cast<int>(co_await state->with.images.count());
+    co_await State::add_firewall_warnings(state, info);
     co_return info;
 }
 

@@ -13,6 +13,7 @@
 #include "engine/oci/host_facts.h"
 #include "engine/system/events.h"
 #include "engine/volumes/volumes.h"
+#include "net/firewall.h"
 #include "spec/api/system_views.h"
 #include "spec/reference.h"
 
@@ -47,6 +48,7 @@ class System {
         Containers& containers;
         Images& images;
         Volumes& volumes;
+        net::Firewall& firewall;
     };
     /// Reads the daemon's id from <data-root>/engine-id, or makes one. Blocking.
     explicit System(Dependencies dependencies);

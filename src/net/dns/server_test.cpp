@@ -147,6 +147,22 @@ TEST_F(DnsServerTest, AConnectionTakesManyQueries) {
     EXPECT_THAT(receive_framed(other.get()), IsEmpty());
 }
 
+TEST_F(DnsServerTest, AConnectionTakesMoreForwardedQueriesThanItWaitsFor) {
+    OtherServer other("127.0.0.1", always("192.0.2.1"));
+    write_resolv_conf("nameserver 127.0.0.1\n");
+    open();
+    UniqueFd socket = tcp();
+    Bytes all;
+    for (uint16_t id = 0; id < 100; ++id) {
+        Bytes one = framed(query("example.com", kA, id));
+        all.insert(all.end(), one.begin(), one.end());
+    }
+    send_bytes(socket.get(), all);
+    std::set<uint16_t> ids;
+    for (int i = 0; i < 100; ++i) ids.insert(parse_reply(receive_framed(socket.get())).id);
+    EXPECT_THAT(ids, SizeIs(100));
+}
+
 TEST_F(DnsServerTest, MoreConnectionsThanAllowedWait) {
     open();
     add("1", {"web"}, "10.0.0.1");

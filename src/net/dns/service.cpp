@@ -154,7 +154,8 @@ class Service::Connection final : public Poller::Watch {
 
     /// Answers what is there and waits for what can come next. May end this.
     void go_on() {
-        bool valid = serve_queries() && send();
+        // What is on its way first: queries that came before may wait for it.
+        bool valid = send() && serve_queries() && send();
         bool over = ended_ && pending_ == 0 && out_.empty();
         if (!valid || over) return listener_.erase(id_);
         uint32_t events = out_.empty() ? 0 : EPOLLOUT;

@@ -42,8 +42,8 @@ void set_sysctls(const BridgeSpec& spec, bool has_v6) {
     if (!spec.is_ours && !has_v6) return;
     // A container that advertises itself as router gets nothing of the host's traffic (CVE-2020-13401).
     netlink::set_interface_sysctl("ipv6", spec.name, "accept_ra", "0");
-    // Its link-local address is the one it asks for containers with when packets come from outside; for the 2 s in
-    // which it was looked for duplicates those packets would wait.
+    // Its link-local address is the one it asks for containers with when packets come from outside; for the 2
+    // s in which it was looked for duplicates those packets would wait.
     if (spec.is_ours) netlink::set_interface_sysctl("ipv6", spec.name, "accept_dad", "0");
     netlink::set_interface_sysctl("ipv6", spec.name, "disable_ipv6", has_v6 ? "0" : "1");
     if (has_v6) netlink::set_interface_sysctl("ipv6", spec.name, "forwarding", "1");
@@ -94,7 +94,10 @@ bool ensure_bridge(const BridgeSpec& spec) {
         if (!spec.alias.empty() && link->alias != spec.alias) last.text(IFLA_IFALIAS, spec.alias);
         if (spec.mtu != 0 && link->mtu != spec.mtu)
             last.number<uint32_t>(IFLA_MTU, static_cast<uint32_t>(spec.mtu));
-        add_ipv4_settings(last, {{IPV4_DEVCONF_FORWARDING, 1}, {IPV4_DEVCONF_ROUTE_LOCALNET, 1}});
+        std::vector<std::pair<uint16_t, uint32_t>> settings = {{IPV4_DEVCONF_FORWARDING, 1}};
+        if (spec.routes_loopback)
+            settings.emplace_back(IPV4_DEVCONF_ROUTE_LOCALNET, *spec.routes_loopback ? 1 : 0);
+        add_ipv4_settings(last, settings);
         std::vector<Message> batch;
         batch.push_back(std::move(last));
         socket.must(std::move(batch));
@@ -104,6 +107,14 @@ bool ensure_bridge(const BridgeSpec& spec) {
         throw;
     }
     return is_new;
+}
+
+void route_loopback(const std::string& bridge, bool enabled) {
+    std::string what = fmt::format("bridge {}: set route_localnet", bridge);
+    Message message = netlink::link_message(what, bridge);
+    add_ipv4_settings(message, {{IPV4_DEVCONF_ROUTE_LOCALNET, enabled ? 1U : 0U}});
+    int failed = Socket(NETLINK_ROUTE).request(std::move(message));
+    if (failed != 0 && failed != ENODEV) throw errno_error(failed, what);
 }
 
 void set_port_isolated(const std::string& host_interface, bool isolated) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -70,6 +71,15 @@ bool needs_hairpin() {
     return false;
 }
 
+Message hairpin_on(std::string what, const std::string& port) {
+    Message message = netlink::link_message(std::move(what), port);
+    message.nested(IFLA_LINKINFO, [&] {
+        message.text(IFLA_INFO_SLAVE_KIND, "bridge");
+        message.nested(IFLA_INFO_SLAVE_DATA, [&] { message.number<uint8_t>(IFLA_BRPORT_MODE, 1); });
+    });
+    return message;
+}
+
 /// Step 1 for a bridge. The host's end joins and goes up first: the pair's carrier comes when the other one
 /// goes up too.
 void connect_to_bridge(Socket& host, int netns, const EndpointSpec& spec, int bridge) {
@@ -89,14 +99,7 @@ void connect_to_bridge(Socket& host, int netns, const EndpointSpec& spec, int br
             netlink::veth_pair(what(spec, fmt::format("make the veth pair {}", spec.host_interface)),
                                spec.host_interface, netns, spec.interface, fill_end, fill_peer, true));
     }
-    if (needs_hairpin()) {
-        Message& hairpin =
-            batch.emplace_back(netlink::link_message(what(spec, "set hairpin mode"), spec.host_interface));
-        hairpin.nested(IFLA_LINKINFO, [&] {
-            hairpin.text(IFLA_INFO_SLAVE_KIND, "bridge");
-            hairpin.nested(IFLA_INFO_SLAVE_DATA, [&] { hairpin.number<uint8_t>(IFLA_BRPORT_MODE, 1); });
-        });
-    }
+    if (needs_hairpin()) batch.push_back(hairpin_on(what(spec, "set hairpin mode"), spec.host_interface));
     if (spec.has_pair) {
         host.must(std::move(batch));
     } else {
@@ -156,6 +159,8 @@ void set_sysctls(const EndpointSpec& spec, const std::string& name) {
     } else if (!spec.has_pair) {
         netlink::set_interface_sysctl("ipv6", name, "disable_ipv6", "1");
     }
+    // Its MAC can't be set again, which would tell neighbours; they are told when it goes up.
+    if (spec.kind == EndpointKind::ipvlan) netlink::set_interface_sysctl("ipv4", name, "arp_notify", "1");
     for (const auto& [key, value] : spec.sysctls)
         with_context([&] { return what(spec, "set sysctl " + key); },
                      [&] { sys::write_kernel_file(sysctl_path(key, name), value); });
@@ -179,12 +184,6 @@ void add_routes(std::vector<Message>& batch, const EndpointSpec& spec, int index
     for (const IpAddress& gateway : spec.gateways)
         add("add default route via " + gateway.text(),
             {.family = gateway.family, .gateway = gateway, .interface = index, .metric = spec.metric});
-    // In its layer 3 modes ipvlan has no neighbours, so no gateway: everything goes out there.
-    bool is_routed = spec.kind == EndpointKind::ipvlan && ipvlan_mode(spec.mode) != IPVLAN_MODE_L2;
-    if (!is_routed || !spec.gateways.empty()) return;
-    for (Family family : {Family::v4, Family::v6})
-        if (std::ranges::any_of(spec.addresses, [&](const Prefix& p) { return p.address.family == family; }))
-            add("add default route", {.family = family, .interface = index, .metric = spec.metric});
 }
 
 /// Step 3.
@@ -278,6 +277,27 @@ void attach_endpoint(int netns, const EndpointSpec& spec) {
         }
         usleep(kPause);
     }
+}
+
+std::vector<std::string> rejoin_bridges(const std::vector<std::pair<std::string, std::string>>& ends) {
+    std::map<std::string, LinkInfo> links;
+    for (LinkInfo& link : list_links()) links.emplace(link.name, std::move(link));
+    std::vector<std::string> joined;
+    Socket host(NETLINK_ROUTE);
+    for (const auto& [end, bridge] : ends) {
+        auto from = links.find(end), to = links.find(bridge);
+        if (from == links.end() || to == links.end() || from->second.master == to->second.index) continue;
+        std::string what = fmt::format("{} joins {}", end, bridge);
+        Message join = netlink::link_up(what, end);
+        join.number<int>(IFLA_MASTER, to->second.index);
+        int failed = host.request(std::move(join));
+        if (failed == 0 && needs_hairpin()) failed = host.request(hairpin_on(what, end));
+        // What has ended meanwhile needs none.
+        if (failed == ENODEV) continue;
+        if (failed != 0) throw errno_error(failed, what);
+        joined.push_back(end);
+    }
+    return joined;
 }
 
 void detach_endpoint(int netns, const std::string& interface) {

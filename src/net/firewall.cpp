@@ -90,7 +90,8 @@ bool FirewallChange::is_empty() const {
     return bridges.empty() && removed_bridges.empty() && ports.empty() && removed_ports.empty() &&
            services.empty() && removed_services.empty() && addresses.empty() && removed_addresses.empty() &&
            links.empty() && removed_links.empty() && legs.empty() && removed_legs.empty() &&
-           separated.empty() && unseparated.empty();
+           spliced.empty() && removed_spliced.empty() && closed.empty() && separated.empty() &&
+           unseparated.empty();
 }
 
 struct Firewall::State {
@@ -168,10 +169,14 @@ async::Task<void> Firewall::start(FirewallChange all) {
     }
 }
 
+void Firewall::require() const {
+    if (state_->phase == State::Phase::failed) throw Error(ErrorKind::unavailable, state_->failure);
+}
+
 async::Task<void> Firewall::apply(FirewallChange change) {
     auto state = state_;
     if (state->is_switched_off() || change.is_empty()) co_return;
-    if (state->phase == State::Phase::failed) throw Error(ErrorKind::unavailable, state->failure);
+    require();
     if (state->phase != State::Phase::running) co_return;
     auto pending = std::make_shared<Pending>(state->context, std::move(change));
     state->queue.push_back(pending);

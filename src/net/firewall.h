@@ -88,6 +88,15 @@ struct LegRule {
     auto operator<=>(const LegRule&) const = default;
 };
 
+/// The port holder takes connections to this port itself and passes them on, so they come from the host. Who
+/// is on an internal network must not get out by it.
+struct SplicedPort {
+    Protocol protocol = Protocol::tcp;
+    uint16_t port = 0;
+    std::string of;  ///< the container: of those that share a port the last one takes it away
+    auto operator<=>(const SplicedPort&) const = default;
+};
+
 /// One atomic change. What is set replaces what has the same key (bridge, port, address); removing what is
 /// not there is fine. A port is removed only while it still leads to what `removed_ports` says (or where that
 /// says nothing: `to` unspecified), so that who comes late takes nothing from who has it now.
@@ -100,6 +109,11 @@ struct FirewallChange {
     std::vector<IpAddress> removed_addresses;
     std::vector<LinkRule> links, removed_links;
     std::vector<LegRule> legs, removed_legs;
+    std::vector<SplicedPort> spliced, removed_spliced;
+    /// The host routes packets of these families for our sake alone: it does so for no others. They stay
+    /// closed until the next start(). Bridges of others count as theirs to decide about (other engines,
+    /// hypervisors).
+    std::vector<Family> closed;
     /// Host interfaces of containers on bridges without inter-container traffic.
     std::vector<std::string> separated, unseparated;
     bool is_empty() const;
@@ -124,6 +138,9 @@ class Firewall {
     /// flushes or deletes is restored. Throws unavailable with what to install or load where there is no
     /// nftables.
     async::Task<void> start(FirewallChange all);
+    /// Throws unavailable, with why, where start() failed: nothing keeps containers apart then, nor others
+    /// from them.
+    void require() const;
     /// Returns when the kernel has it. What throws has changed nothing.
     async::Task<void> apply(FirewallChange change);
     /// Ends the watch. The table and what is in others' chains go with `remove_table`; else they stay, since

@@ -213,6 +213,27 @@ class FirewallLab : public ::testing::TestWithParam<bool> {
         return false;
     }
 
+    /// A namespace behind a veth pair: on a bridge, or with addresses at the host's end.
+    void add_host(const std::string& name, const std::string& near4, const std::string& near6,
+                  const std::string& far4, const std::string& far6, const std::string& bridge) {
+        UniqueFd fd = make_namespace();
+        host("ip link add ve-" + name + " type veth peer name eth0 netns " + namespace_path(fd.get()));
+        if (!bridge.empty())
+            host("ip link set ve-" + name + " master " + bridge + " && ip link set ve-" + name +
+                 " type bridge_slave hairpin " + (with_bridge_filter() ? "on" : "off"));
+        host("ip link set ve-" + name + " up");
+        if (!near4.empty())
+            host("ip addr add " + near4 + " dev ve-" + name + " && ip -6 addr add " + near6 + " dev ve-" +
+                 name + " nodad");
+        places_.emplace(name, std::move(fd));
+        in(name, "ip link set eth0 up; ip addr add " + far4 + " dev eth0; ip -6 addr add " + far6 +
+                     " dev eth0 nodad");
+        if (bridge.empty()) return;
+        std::string net = far4.substr(0, 6);
+        in(name, "ip route add default via " + net +
+                     ".0.1; ip -6 route add default via fd00:" + net.substr(4) + "::1");
+    }
+
     async::Context context_{1};
     std::unique_ptr<Firewall> firewall_;
 
@@ -236,27 +257,6 @@ class FirewallLab : public ::testing::TestWithParam<bool> {
         host("ip link add " + name + " type bridge && ip link set " + name + " up && ip addr add " + v4 +
              " dev " + name + " && ip -6 addr add " + v6 + " dev " + name +
              " nodad && sysctl -qw net.ipv4.conf." + name + ".route_localnet=1");
-    }
-
-    /// A namespace behind a veth pair: on a bridge, or with addresses at the host's end.
-    void add_host(const std::string& name, const std::string& near4, const std::string& near6,
-                  const std::string& far4, const std::string& far6, const std::string& bridge) {
-        UniqueFd fd = make_namespace();
-        host("ip link add ve-" + name + " type veth peer name eth0 netns " + namespace_path(fd.get()));
-        if (!bridge.empty())
-            host("ip link set ve-" + name + " master " + bridge + " && ip link set ve-" + name +
-                 " type bridge_slave hairpin " + (with_bridge_filter() ? "on" : "off"));
-        host("ip link set ve-" + name + " up");
-        if (!near4.empty())
-            host("ip addr add " + near4 + " dev ve-" + name + " && ip -6 addr add " + near6 + " dev ve-" +
-                 name + " nodad");
-        places_.emplace(name, std::move(fd));
-        in(name, "ip link set eth0 up; ip addr add " + far4 + " dev eth0; ip -6 addr add " + far6 +
-                     " dev eth0 nodad");
-        if (bridge.empty()) return;
-        std::string net = far4.substr(0, 6);
-        in(name, "ip route add default via " + net +
-                     ".0.1; ip -6 route add default via fd00:" + net.substr(4) + "::1");
     }
 
     static std::string text_of(const sockaddr_in6& peer) {

@@ -4,6 +4,7 @@
 
 #include "net/firewall.h"
 #include "net/firewall_fixture.h"
+#include "net/firewall_table.h"
 #include "net/nft_features.h"
 
 namespace berth::net {
@@ -79,6 +80,35 @@ TEST_F(FirewallManners, OurOwnChangesRestoreNothing) {
     EXPECT_EQ(table_handle(), handle);
 }
 
+/// The kernel's messages about it are more than the queue takes.
+TEST_F(FirewallManners, ABigTableIsNotWrittenAgainAndAgain) {
+    FirewallTable table(options());
+    int small = 1;  // the kernel's least
+    UniqueFd queue = table.watch_descriptor();
+    ASSERT_EQ(::setsockopt(queue.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    FirewallChange all = both_bridges(), more;
+    for (uint16_t i = 1; i <= 2000; ++i) all.ports.push_back(port("0.0.0.0", i, "172.17.0.2", i));
+    for (uint16_t i = 2001; i <= 4000; ++i) more.ports.push_back(port("0.0.0.0", i, "172.17.0.2", i));
+    table.replace(all);
+    std::string handle = table_handle();
+    auto settles = [&] {
+        table.look();
+        std::string first = table_handle();
+        table.look();
+        return table_handle() == first;
+    };
+    table.look();
+    EXPECT_EQ(table_handle(), handle) << "what replace() did itself";
+    table.apply({&more});
+    EXPECT_TRUE(settles()) << "after a change of ours";
+    handle = table_handle();
+    host("nft flush ruleset");
+    EXPECT_TRUE(settles()) << "after somebody else's";
+    EXPECT_NE(table_handle(), handle);
+    EXPECT_TRUE(has("tcp . 4000 : 172.17.0.2 . 4000"));
+    table.remove(true);
+}
+
 TEST_F(FirewallManners, OfSeveralChangesOnlyTheGuiltyOneFails) {
     start(one_port());
     FirewallChange good1, good2, overlapping, odd;
@@ -133,8 +163,8 @@ TEST_F(FirewallManners, OthersForwardChainsAcceptOurBridges) {
     EXPECT_THAT(host("iptables -S"),
                 HasSubstr("-A FORWARD -m comment --comment berth-0a1b2c3d -j berth-0a1b2c3d\n"
                           "-A FORWARD -i eth9 -j ACCEPT\n"
-                          "-A berth-0a1b2c3d -i berth0 -j ACCEPT\n-A berth-0a1b2c3d -o berth0 -j ACCEPT\n"
-                          "-A berth-0a1b2c3d -i br-two -j ACCEPT\n-A berth-0a1b2c3d -o br-two -j ACCEPT\n"));
+                          "-A berth-0a1b2c3d -o berth0 -j ACCEPT\n-A berth-0a1b2c3d -o br-two -j ACCEPT\n"
+                          "-A berth-0a1b2c3d -i berth0 -j ACCEPT\n-A berth-0a1b2c3d -i br-two -j ACCEPT\n"));
 
     FirewallChange fewer;
     fewer.removed_bridges = {"br-two"};
@@ -161,6 +191,29 @@ TEST_F(FirewallManners, OthersForwardChainsAcceptOurBridges) {
     EXPECT_EQ(connect("client", "192.0.2.1", 8080), reached("a", "192.0.2.2"));
     context_.block_on(firewall_->stop(true));
     EXPECT_THAT(host("iptables -S; nft list table inet own"), Not(HasSubstr("berth")));
+}
+
+/// Docker's policy keeps strangers from what its containers don't publish.
+TEST_F(FirewallManners, OtherEnginesContainersAreNotOpened) {
+    if (::access("/usr/sbin/iptables-nft", X_OK) != 0) GTEST_SKIP() << "iptables is not installed";
+    for (const char* bridge : {"docker0", "br-0123456789ab", "br-lan"})
+        host(fmt::format("ip link add {0} type bridge; ip link set {0} up", bridge));
+    host("ip addr add 172.19.0.1/16 dev docker0; ip addr add 172.22.0.1/16 dev br-lan");
+    add_host("docker", "", "", "172.19.0.2/16", "fd00:19::2/64", "docker0");
+    add_host("lan", "", "", "172.22.0.2/16", "fd00:22::2/64", "br-lan");
+    host(
+        "iptables -P FORWARD DROP; iptables -A FORWARD -o docker0 -m conntrack --ctstate ESTABLISHED -j "
+        "ACCEPT; iptables -A FORWARD -i docker0 ! -o docker0 -j ACCEPT; iptables -A FORWARD -o docker0 -p "
+        "tcp --dport 81 -j ACCEPT");
+    start(one_port());
+    for (uint16_t port : {80, 81}) listen("docker", port);
+    listen("a", 80);
+    listen("lan", 80);
+    EXPECT_TRUE(is_dropped("a", "172.19.0.2", 80));
+    EXPECT_EQ(connect("a", "172.19.0.2", 81).who, "docker") << "that it lets in";
+    EXPECT_EQ(connect("docker", "192.0.2.1", 8080).who, "a");
+    EXPECT_EQ(connect("a", "172.22.0.2", 80).who, "lan") << "a bridge of the user's";
+    EXPECT_THAT(host("iptables -S"), HasSubstr("-A berth-0a1b2c3d -o br-0123456789ab -j RETURN\n"));
 }
 
 TEST_F(FirewallManners, OthersChainsAreLeftAloneOnWish) {

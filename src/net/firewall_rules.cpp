@@ -36,6 +36,7 @@ std::string FirewallRules::take(const FirewallChange& change) {
         take_ports(change, text);
         take_addresses(change, text);
         take_links(change, text);
+        take_host_paths(change, text);
     } catch (...) {
         roll_back_to(mark);
         throw;
@@ -190,6 +191,16 @@ void FirewallRules::take_links(const FirewallChange& change, std::string& text) 
         set(fmt::format("leg {} {}", leg.bridge, leg.address.text()), leg_parts(leg, families_), text);
     for (const auto& name : change.unseparated) remove("separated " + name, text);
     for (const auto& name : change.separated) set("separated " + name, separated_parts(name), text);
+}
+
+void FirewallRules::take_host_paths(const FirewallChange& change, std::string& text) {
+    auto item_of = [](const SplicedPort& port) {
+        return fmt::format("spliced {} {} {}", to_string(port.protocol), port.port, port.of);
+    };
+    for (const auto& port : change.removed_spliced) remove(item_of(port), text);
+    for (const auto& port : change.spliced) set(item_of(port), spliced_parts(port), text);
+    for (Family family : change.closed)
+        set(family == Family::v4 ? "closed 4" : "closed 6", closed_parts(family), text);
 }
 
 std::string FirewallRules::bridge_of(const IpAddress& address) const {

@@ -43,6 +43,7 @@ class FirewallRules {
     void take_ports(const FirewallChange& change, std::string& text);
     void take_addresses(const FirewallChange& change, std::string& text);
     void take_links(const FirewallChange& change, std::string& text);
+    void take_host_paths(const FirewallChange& change, std::string& text);
     template <typename Map>
     void put(Map& map, const typename Map::key_type& key, std::optional<typename Map::mapped_type> value);
     std::string bridge_of(const IpAddress& address) const;

@@ -94,12 +94,18 @@ void FirewallTable::write_whole() {
 
 bool FirewallTable::mend_if_hurt() {
     FirewallWatch::Seen seen = watch_.read();
-    others_changed_ |= seen.others_changed;
-    if (!seen.ours_was_hurt) return false;
+    seen.ours_was_hurt |= std::exchange(is_hurt_again_, false);
+    others_changed_ |= seen.others_changed || seen.is_lossy;
+    if (!seen.ours_was_hurt && !seen.is_lossy) return false;
     try {
         write_whole();
-        log::warning("the table inet {} was changed by somebody else; it is restored",
-                     table_name(options_.tag));
+        if (seen.ours_was_hurt)
+            log::warning("the table inet {} was changed by somebody else; it is restored",
+                         table_name(options_.tag));
+        // A big table makes more messages than the queue takes: those that are lost now are our own, and no
+        // reason to write it once more.
+        FirewallWatch::Seen meanwhile = watch_.read();
+        is_hurt_again_ = meanwhile.ours_was_hurt;
     } catch (const Error& error) {
         log::error("restoring the table inet {}: {}", table_name(options_.tag), error.what());
     }

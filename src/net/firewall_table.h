@@ -46,6 +46,7 @@ class FirewallTable {
     OtherChains others_;
     LegacyChains legacy_;
     bool others_changed_ = false;
+    bool is_hurt_again_ = false;  ///< while it was mended
 };
 
 }  // namespace berth::net

@@ -18,6 +18,10 @@ constexpr const char* kSets = R"(
 	set published6 { type ipv6_addr . inet_proto . inet_service; }
 	set listening4 { type ipv4_addr . inet_service; }
 	set listening6 { type ipv6_addr . inet_service; }
+	set subnets4 { type ipv4_addr; flags interval; }
+	set subnets6 { type ipv6_addr; flags interval; }
+	set spliced { type inet_proto . inet_service; }
+	set closed_families { type nf_proto; }
 	set own4 { type ifname . ipv4_addr; flags interval; }
 	set own6 { type ifname . ipv6_addr; flags interval; }
 	set links4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; }
@@ -41,25 +45,34 @@ constexpr const char* kSets = R"(
 // A line "@families" stands for the rules that let packets of a family pass that is not ours to handle.
 //
 // raw: packets to 127.0.0.0/8 that come by a wire would be translated before the kernel looks whether they
-// are
-//   martians (CVE-2020-8558); our bridges have route_localnet, so packets from there must not say that they
-//   come from it.
+// are martians (CVE-2020-8558); our bridges have route_localnet, so packets from there must not say that they
+// come from it. Nor may they, or anybody outside, say that they come from a container on another bridge: the
+// host would route them back to who sent them, and take what he sends to that container for the answers of a
+// connection. A network may have a subnet of the LAN's: who has a route there is believed.
+//
 // refusals: of a service's target that listens, so it has ended in this moment. The kernel has forgotten the
-//   connection with this answer, which is dropped before it is translated back: the client's TCP sends its
-//   SYN again after a second, and comes to another target.
+// connection with this answer, which is dropped before it is translated back: the client's TCP sends its SYN
+// again after a second, and comes to another target.
+//
 // prerouting, output: the refusal that a chain without targets sends is related to a connection, not
-// translated
-//   yet, and may have its address: it must not be refused itself.
-// output: [::1] can't leave lo, the port holder passes its connections on.
+// translated yet, and may have its address: it must not be refused itself. [::1] can't leave lo, the port
+// holder passes its connections on.
+//
 // after_publish: see the bridge family's table.
-// into: nobody who is outside reaches a container's address without a published port, whatever routes he has
-//   (moby#45610). Between two of our bridges nothing but published ports.
-// input: from internal networks the host has one address, the bridge's: `fib daddr . iif` is "unicast" for
-//   those of its other interfaces.
+//
+// into, out_of: what is known of connections comes after the rules of internal networks: no trick with it
+// opens these. Nobody who is outside reaches a container's address without a published port, whatever routes
+// he has (moby#45610). Between two of our bridges nothing but published ports.
+//
+// strangers: the host was no router before. Bridges of others are left to who made them.
+//
+// input: internal networks don't get out by what the port holder passes on. Of the host they have one
+// address, the bridge's: `fib daddr . iif` is "unicast" for those of its other interfaces.
+//
 // published: nft's own words for protocols; it looks others up in /etc/protocols, which some machines lack.
+//
 // postrouting: a client on the container's own bridge is known by its address, not by the interface it came
-// in by,
-//   which br_netfilter hides there.
+// in by, which br_netfilter hides there.
 //
 // With br_netfilter (sysctl net.bridge.bridge-nf-call-iptables; Docker and Kubernetes load it) frames between
 // two ports of a bridge pass prerouting, forward and postrouting too, with the bridge as both interfaces; and
@@ -71,6 +84,8 @@ constexpr const char* kChains = R"(
 		iifname != "lo" ip daddr 127.0.0.0/8 drop
 		iifname != "lo" ip6 daddr ::1 drop
 		iifname @bridges ip saddr 127.0.0.0/8 drop
+		iifname != "lo" ip saddr @subnets4 iifname . ip saddr != @own4 fib saddr . iif oif missing drop
+		iifname != "lo" ip6 saddr @subnets6 iifname . ip6 saddr != @own6 fib saddr . iif oif missing drop
 	}
 	chain refusals {
 		type filter hook prerouting priority mangle; policy accept;
@@ -121,13 +136,14 @@ constexpr const char* kChains = R"(
 @families
 		oifname @bridges goto into
 		iifname @bridges goto out_of
+		meta nfproto @closed_families goto strangers
 	}
 	chain into {
-		ct state vmap { established : accept, related : accept }
 @mark
 		iifname . oifname @same goto same_bridge
 		iifname @internal drop
 		oifname @internal drop
+		ct state vmap { established : accept, related : accept }
 		ct state invalid oifname != @direct oifname != @unprotected drop
 		ct status dnat accept
 		iifname @bridges drop
@@ -143,6 +159,7 @@ constexpr const char* kChains = R"(
 		drop
 	}
 	chain same_bridge {
+		ct state vmap { established : accept, related : accept }
 		ct status dnat accept
 		iifname != @closed accept
 		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
@@ -151,14 +168,21 @@ constexpr const char* kChains = R"(
 		drop
 	}
 	chain out_of {
-		ct state vmap { established : accept, related : accept }
 @mark
 		iifname @internal drop
+		ct state vmap { established : accept, related : accept }
 		ct state invalid iifname != @direct iifname != @unprotected drop
+	}
+	chain strangers {
+@mark
+		meta iifkind "bridge" accept
+		meta oifkind "bridge" accept
+		drop
 	}
 	chain input {
 		type filter hook input priority filter; policy accept;
 @families
+		iifname @internal meta l4proto . th dport @spliced drop
 		iifname @internal ct state new fib daddr . iif type unicast drop
 	}
 	chain postrouting {
@@ -211,8 +235,9 @@ std::string element_text(const std::string& key, const std::string& data) {
     return data.empty() ? key : key + " : " + data;
 }
 
-/// One command for each set.
-std::string element_commands(const std::string& table, bool in_bridge_family, const TableParts& parts) {
+/// One command for each set; `verb`: add, delete.
+std::string element_commands(const char* verb, const std::string& table, bool in_bridge_family,
+                             const TableParts& parts) {
     std::string text;
     std::string open;
     for (const auto& [element, data] : parts.elements) {
@@ -220,7 +245,7 @@ std::string element_commands(const std::string& table, bool in_bridge_family, co
         if (element.set != open) {
             if (!open.empty()) text += " }\n";
             open = element.set;
-            text += fmt::format("add element {} {} {{ ", table, open);
+            text += fmt::format("{} element {} {} {{ ", verb, table, open);
         } else {
             text += ", ";
         }
@@ -273,34 +298,33 @@ std::string table_text(const Firewall::Options& options, const TableParts& parts
     std::string text =
         fmt::format("add table {0}\ndelete table {0}\ntable {0} {{{1}{2}}}\n", table, kSets, chains);
     text += chain_changes(table, {}, parts);
-    return text + element_commands(table, false, parts);
+    return text + element_commands("add", table, false, parts);
 }
 
 std::string bridge_table_text(const std::string& tag, const TableParts& parts) {
     std::string table = family_and_table(tag, true);
     return fmt::format("add table {0}\ndelete table {0}\ntable {0} {{{1}}}\n", table,
                        replaced(kBridgeTable, "@transit", kTransitMark)) +
-           element_commands(table, true, parts);
+           element_commands("add", table, true, parts);
 }
 
 std::string change_text(const std::string& tag, bool in_bridge_family, const TableParts& before,
                         const TableParts& after) {
     std::string table = family_and_table(tag, in_bridge_family);
-    std::string text;
-    // Elements go before the chains that they lead to, and come after them.
-    TableParts coming;
+    TableParts going, coming;
     for (const auto& [element, data] : before.elements) {
         auto now = after.elements.find(element);
         if (element.in_bridge_family != in_bridge_family ||
             (now != after.elements.end() && now->second == data))
             continue;
-        text += fmt::format("delete element {} {} {{ {} }}\n", table, element.set,
-                            element_text(element.key, data));
+        going.elements.emplace(element, data);
     }
     for (const auto& [element, data] : after.elements) {
         auto old = before.elements.find(element);
         if (old == before.elements.end() || old->second != data) coming.elements.emplace(element, data);
     }
+    // Elements go before the chains that they lead to, and come after them.
+    std::string text = element_commands("delete", table, in_bridge_family, going);
     if (!in_bridge_family) {
         for (const auto& [chain, rules] : before.chains) {
             if (!after.chains.contains(chain))
@@ -308,7 +332,7 @@ std::string change_text(const std::string& tag, bool in_bridge_family, const Tab
         }
         text += chain_changes(table, before, after);
     }
-    return text + element_commands(table, in_bridge_family, coming);
+    return text + element_commands("add", table, in_bridge_family, coming);
 }
 
 }  // namespace berth::net

@@ -181,15 +181,18 @@ TEST_P(FirewallPaths, DirectRoutingIsForThoseWhoMay) {
     FirewallChange all = both_bridges();
     all.bridges[0].direct_routing = true;
     all.bridges[1].trusted_interfaces = {"eth9"};
-    all.ports = {port("127.0.0.1", 8080, "172.17.0.2", 80), port("::", 0, "fd00:17::2", 80),
-                 port("0.0.0.0", 8082, "172.18.0.2", 80)};
+    all.ports = {port("192.0.2.1", 8080, "172.17.0.2", 80), port("::", 0, "fd00:17::2", 80),
+                 port("0.0.0.0", 8082, "172.18.0.2", 80), port("127.0.0.1", 8083, "172.17.0.2", 81),
+                 port("::1", 8083, "fd00:17::2", 81)};
     start(all);
     listen("a", 80);
     listen("a", 81);
     listen("c", 80);
     EXPECT_EQ(connect("client", "172.17.0.2", 80), reached("a", "192.0.2.2"));
     EXPECT_EQ(connect("client", "fd00:17::2", 80), reached("a", "fd00:c::2"));
-    EXPECT_TRUE(is_dropped("client", "172.17.0.2", 81)) << "is not published";
+    EXPECT_EQ(connect("host", "127.0.0.1", 8083), reached("a", "172.17.0.1"));
+    EXPECT_TRUE(is_dropped("client", "172.17.0.2", 81)) << "is published for the host alone";
+    EXPECT_TRUE(is_dropped("client", "fd00:17::2", 81));
     EXPECT_TRUE(is_dropped("client", "172.18.0.2", 80));
     EXPECT_TRUE(is_dropped("c", "172.17.0.2", 80)) << "from another of our bridges";
     FirewallChange trust;

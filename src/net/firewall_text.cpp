@@ -130,6 +130,8 @@ TableParts bridge_parts(const BridgeRules& bridge, Families families) {
         bool v4 = subnet.address.is_v4();
         if (!families.has(subnet.address)) continue;
         add(v4 ? "own4" : "own6", fmt::format("{} . {}", name, subnet.network().text()));
+        // Link-local addresses are everywhere.
+        if (!subnet.address.is_link_local()) add(v4 ? "subnets4" : "subnets6", subnet.network().text());
         if (!(v4 ? bridge.masquerade4 : bridge.masquerade6)) continue;
         add(v4 ? "masquerade4" : "masquerade6", subnet.network().text());
     }
@@ -139,7 +141,9 @@ TableParts bridge_parts(const BridgeRules& bridge, Families families) {
 TableParts port_parts(const PortRule& port, Families families) {
     TableParts parts;
     if (!families.has(port.host_address) || port.to.family != port.host_address.family) return parts;
-    parts.elements[published_element(port.protocol, port.to, port.to_port)] = "";
+    // What is published on the loopback device is for the host alone.
+    if (!port.host_address.is_loopback())
+        parts.elements[published_element(port.protocol, port.to, port.to_port)] = "";
     if (port.host_port == 0) return parts;
     parts.elements[port_element("ports", port.protocol, port.host_address, port.host_port)] =
         endpoint_text(port.to, port.to_port);
@@ -163,7 +167,7 @@ TableParts service_parts(const ServiceRule& service, Families families) {
         Targets targets;
         for (const auto& [address, port] : ours) {
             targets.push_back(endpoint_text(address, port));
-            parts.elements[published_element(service.protocol, address, port)] = "";
+            if (!host.is_loopback()) parts.elements[published_element(service.protocol, address, port)] = "";
         }
         std::string first = fmt::format(fmt::runtime(host.is_v4() ? "{}:{}" : "[{}]:{}"),
                                         ours.front().first.text(), ours.front().second);
@@ -216,6 +220,18 @@ TableParts leg_parts(const LegRule& leg, Families families) {
     if (!families.has(leg.address)) return parts;
     std::string key = fmt::format("{} . {}", quoted_name(leg.bridge), leg.address.text());
     parts.elements[{false, std::string("legs") + digit_of(leg.address), key}] = "";
+    return parts;
+}
+
+TableParts spliced_parts(const SplicedPort& port) {
+    TableParts parts;
+    parts.elements[{false, "spliced", fmt::format("{} . {}", to_string(port.protocol), port.port)}] = "";
+    return parts;
+}
+
+TableParts closed_parts(Family family) {
+    TableParts parts;
+    parts.elements[{false, "closed_families", family == Family::v4 ? "ipv4" : "ipv6"}] = "";
     return parts;
 }
 

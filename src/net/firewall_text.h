@@ -41,6 +41,8 @@ TableParts service_parts(const ServiceRule& service, Families families);
 TableParts virtual_address_parts(const VirtualAddress& address, const std::string& bridge, Families families);
 TableParts link_parts(const LinkRule& link, Families families);
 TableParts leg_parts(const LegRule& leg, Families families);
+TableParts spliced_parts(const SplicedPort& port);
+TableParts closed_parts(Family family);
 TableParts separated_parts(const std::string& host_interface);
 
 /// "0x1/0xff", "1" as "meta mark & 0xff == 0x1". invalid_argument for anything else.

@@ -53,6 +53,24 @@ TEST(FirewallText, TheSameAgainIsNothing) {
               "add element inet berth-0a1b2c3d published4 { 172.17.0.3 . tcp . 80 }\n");
 }
 
+TEST(FirewallText, ElementsOfASetGoInOneCommand) {
+    FirewallRules rules(options());
+    FirewallChange bridge;
+    bridge.bridges = {{.bridge = "berth0", .subnets = {}, .is_internal = true, .masquerade4 = false}};
+    for (int i = 0; i < 3; ++i)
+        bridge.bridges[0].subnets.push_back(Prefix::parse(fmt::format("10.0.{}.0/24", i)).value());
+    rules.take(bridge);
+    FirewallChange gone;
+    gone.removed_bridges = {"berth0"};
+    EXPECT_EQ(rules.take(gone),
+              "delete element inet berth-0a1b2c3d bridges { \"berth0\" }\n"
+              "delete element inet berth-0a1b2c3d internal { \"berth0\" }\n"
+              "delete element inet berth-0a1b2c3d own4 { \"berth0\" . 10.0.0.0/24, \"berth0\" . "
+              "10.0.1.0/24, \"berth0\" . 10.0.2.0/24 }\n"
+              "delete element inet berth-0a1b2c3d same { \"berth0\" . \"berth0\" }\n"
+              "delete element inet berth-0a1b2c3d subnets4 { 10.0.0.0/24, 10.0.1.0/24, 10.0.2.0/24 }\n");
+}
+
 TEST(FirewallText, WhatIsNotThereIsNotDeleted) {
     FirewallRules rules(options());
     FirewallChange gone;

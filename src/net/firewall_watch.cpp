@@ -85,7 +85,7 @@ FirewallWatch::Seen FirewallWatch::read() {
     while (true) {
         ssize_t size = sys::retry([&] { return ::recv(socket_.get(), buffer.get(), kBufferSize, 0); });
         if (size < 0 && errno == ENOBUFS) {
-            seen = {true, true};
+            seen.is_lossy = true;
             continue;
         }
         if (size <= 0) return seen;

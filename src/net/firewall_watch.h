@@ -18,8 +18,9 @@ class FirewallWatch {
     explicit FirewallWatch(std::string table);
 
     struct Seen {
-        bool ours_was_hurt = false;   ///< something of our table was deleted, or messages were lost
+        bool ours_was_hurt = false;   ///< something of our table was deleted
         bool others_changed = false;  ///< chains or rules of other tables
+        bool is_lossy = false;        ///< messages were lost, so any of these may have happened
     };
     /// All that has come since.
     Seen read();

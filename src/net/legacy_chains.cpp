@@ -77,10 +77,10 @@ void accept(const Kind& kind, const std::string& name, bool has_jump,
             const std::vector<std::string>& bridges) {
     call(kind, {"-N", name});
     must(kind, {"-F", name});
-    for (const auto& bridge : bridges) {
-        must(kind, {"-A", name, "-i", bridge, "-j", "ACCEPT"});
-        must(kind, {"-A", name, "-o", bridge, "-j", "ACCEPT"});
-    }
+    for (const auto& bridge : bridges) must(kind, {"-A", name, "-o", bridge, "-j", "ACCEPT"});
+    for (const auto& bridge : bridges_of_engines(bridges))
+        must(kind, {"-A", name, "-o", bridge, "-j", "RETURN"});
+    for (const auto& bridge : bridges) must(kind, {"-A", name, "-i", bridge, "-j", "ACCEPT"});
     if (!has_jump) must(kind, {"-I", "FORWARD", "-m", "comment", "--comment", name, "-j", name});
 }
 

@@ -18,6 +18,14 @@ namespace berth::net {
 using netlink::Message;
 using netlink::Socket;
 
+namespace {
+
+const char* forwarding_file(Family family) {
+    return family == Family::v4 ? "/proc/sys/net/ipv4/ip_forward" : "/proc/sys/net/ipv6/conf/all/forwarding";
+}
+
+}  // namespace
+
 void remove_link(const std::string& name) {
     std::string what = fmt::format("remove network device {}", name);
     int failed = Socket(NETLINK_ROUTE).request(netlink::delete_link(what, name));
@@ -51,12 +59,15 @@ std::vector<Prefix> addresses_of(const std::string& interface) {
     return netlink::list_addresses(socket, link.index);
 }
 
+bool is_forwarding(Family family) {
+    std::optional<std::string> text = sys::try_read_file(forwarding_file(family));
+    return text && trim(*text) != "0";
+}
+
 bool enable_forwarding(Family family) {
-    const char* path =
-        family == Family::v4 ? "/proc/sys/net/ipv4/ip_forward" : "/proc/sys/net/ipv6/conf/all/forwarding";
     try {
         // Writing it anew would reset the setting of each interface.
-        if (trim(sys::read_file(path)) != "1") sys::write_kernel_file(path, "1");
+        if (!is_forwarding(family)) sys::write_kernel_file(forwarding_file(family), "1");
         return true;
     } catch (const Error&) {
         return false;

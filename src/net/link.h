@@ -20,29 +20,37 @@ struct LinkInfo {
     MacAddress mac;
     int mtu = 0;
     bool is_up = false;
-    bool is_running = false;  ///< packets pass: it is up, has a carrier, and the kernel has taken note of it
+    bool is_running = false;  ///< it is up, has a carrier, and the kernel has taken note of both
 };
 std::vector<LinkInfo> list_links();
 std::optional<LinkInfo> find_link(const std::string& name);
 
 struct BridgeSpec {
     std::string name;
-    std::string alias;              ///< by which the daemon knows its own later; "": left alone
-    std::vector<Prefix> addresses;  ///< the gateways'; others that `alias` bridges have are removed
-    int mtu = 0;                    ///< 0: the kernel's
-    bool is_ours = true;            ///< false: the user's own bridge: only missing addresses are added
+    std::string alias;                    ///< by which the daemon knows its own later; "": left alone
+    std::vector<Prefix> addresses;        ///< the gateways'; others that `alias` bridges have are removed
+    int mtu = 0;                          ///< 0: the kernel's
+    std::optional<bool> routes_loopback;  ///< as route_loopback(); nothing: left as it is
+    bool is_ours = true;                  ///< false: the user's own bridge: only missing addresses are added
 };
-/// Makes it, or brings the one of that name to the specification; up in the end, with route_localnet and
-/// forwarding set as published ports need them. True where it was made. conflict where the name belongs to a
-/// device that is no bridge.
+/// Makes it, or brings the one of that name to the specification; up in the end, with forwarding set as
+/// published ports need it. True where it was made. conflict where the name belongs to a device that is no
+/// bridge.
 bool ensure_bridge(const BridgeSpec& spec);
+/// Whether 127.0.0.1 may be translated to what is on the bridge (route_localnet). Only while packet rules
+/// drop what comes from it to 127.0.0.0/8: else containers reach the host's own services there
+/// (CVE-2020-8558). Absent is fine.
+void route_loopback(const std::string& bridge, bool enabled);
 /// Absent is fine.
 void remove_link(const std::string& name);
 void add_address(const std::string& interface, const Prefix& address);        ///< present is fine
 void remove_address(const std::string& interface, const IpAddress& address);  ///< absent is fine
 std::vector<Prefix> addresses_of(const std::string& interface);
 
-/// net.ipv4.ip_forward, net.ipv6.conf.all.forwarding. Returns false where they could not be set.
+/// Whether the host routes packets: net.ipv4.ip_forward, net.ipv6.conf.all.forwarding. False where the kernel
+/// doesn't know the family.
+bool is_forwarding(Family family);
+/// Returns false where it could not be set.
 bool enable_forwarding(Family family);
 /// Of the main table, without default routes: what a new subnet must not overlap.
 std::vector<Prefix> host_routes();
@@ -71,6 +79,9 @@ struct EndpointSpec {
 /// Makes the interface inside the namespace, with everything above, up. Nothing is left where it throws.
 /// conflict where `interface` or an address is taken.
 void attach_endpoint(int netns, const EndpointSpec& spec);
+/// Host ends of pairs that lost their bridge, because somebody deleted it, join the one of that name: (end,
+/// bridge). Those that are in it, or absent, are left alone. Which joined.
+std::vector<std::string> rejoin_bridges(const std::vector<std::pair<std::string, std::string>>& ends);
 /// Removes an interface inside (a veth's other end goes with it, in the background of the kernel: 28 ms).
 /// Absent is fine.
 void detach_endpoint(int netns, const std::string& interface);

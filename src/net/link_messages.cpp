@@ -2,11 +2,11 @@
 #include "net/link_messages.h"
 
 #include <fmt/format.h>
+#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/veth.h>
-#include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,12 +41,12 @@ std::optional<LinkInfo> link_of(const nlmsghdr& reply) {
     LinkInfo link;
     link.index = header.ifi_index;
     link.is_up = (header.ifi_flags & IFF_UP) != 0;
-    link.is_running = (header.ifi_flags & IFF_RUNNING) != 0;
     link.name = attributes.text(IFLA_IFNAME);
     link.alias = attributes.text(IFLA_IFALIAS);
     link.kind = attributes.nested(IFLA_LINKINFO).text(IFLA_INFO_KIND);
     link.master = attributes.number<int>(IFLA_MASTER).value_or(0);
     link.mtu = attributes.number<int>(IFLA_MTU).value_or(0);
+    link.is_running = attributes.number<uint8_t>(IFLA_OPERSTATE) == IF_OPER_UP;
     if (auto mac = attributes.find(IFLA_ADDRESS); mac && mac->size() == link.mac.bytes.size())
         memcpy(link.mac.bytes.data(), mac->data(), mac->size());
     return link;

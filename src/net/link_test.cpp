@@ -67,6 +67,8 @@ TEST_F(LinkTest, ABridgeIsMadeOnce) {
     BridgeSpec spec = bridge6();
     spec.mtu = 1400;
     EXPECT_TRUE(ensure_bridge(spec));
+    EXPECT_EQ(sysctl("ipv4/conf/berth-t/route_localnet"), "0");
+    spec.routes_loopback = true;
     EXPECT_FALSE(ensure_bridge(spec));
     auto link = find_link("berth-t");
     ASSERT_TRUE(link);
@@ -425,7 +427,6 @@ TEST_F(LinkTest, IpvlanSitsOnItsParent) {
     EndpointSpec spec = endpoint();
     spec.kind = EndpointKind::ipvlan;
     spec.mode = "l3";
-    spec.gateways = {};
     try {
         attach_endpoint(netns.get(), spec);
     } catch (const Error& error) {
@@ -434,6 +435,11 @@ TEST_F(LinkTest, IpvlanSitsOnItsParent) {
     }
     EXPECT_EQ(link_in(netns.get(), "eth0").kind, "ipvlan");
     EXPECT_NE(connect_from(netns.get(), "198.51.100.1", 80, 100), ENETUNREACH) << "no default route";
+    UniqueFd inner = make_namespace();
+    spec.addresses = {prefix("10.77.9.2/24")};
+    spec.gateways = {};
+    attach_endpoint(inner.get(), spec);
+    EXPECT_EQ(connect_from(inner.get(), "198.51.100.1", 80, 100), ENETUNREACH);
 }
 
 TEST_F(LinkTest, APlaceOnAParentIsTakenOverFromWhoHasEnded) {

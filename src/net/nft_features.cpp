@@ -34,8 +34,8 @@ constexpr auto kFeatures = std::to_array<Feature>({
      "table inet berth-probe { chain c { numgen inc mod 2 0 accept; }; }"},
     {"hashes of addresses (CONFIG_NFT_HASH, module nft_hash)",
      "table inet berth-probe { chain c { jhash ip saddr mod 2 0 accept; }; }"},
-    {"rules for bridges (CONFIG_NF_TABLES_BRIDGE)",
-     "table bridge berth-probe { chain c { type filter hook forward priority 0; }; }"},
+    {"rules for bridges (CONFIG_NF_TABLES_BRIDGE, CONFIG_NFT_BRIDGE_META, module nft_meta_bridge)",
+     "table bridge berth-probe { chain c { type filter hook forward priority 0; iifname lo accept; }; }"},
 });
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "net/firewall_text.h"
+#include "net/link.h"
 
 namespace berth::net {
 namespace {
@@ -56,12 +57,12 @@ std::string accept_rule(const char* direction, const std::string& bridge) {
     return fmt::format("{} {} accept", direction, quoted_name(bridge));
 }
 
-std::vector<std::string> accept_rules(const std::vector<std::string>& bridges) {
+std::vector<std::string> accept_rules(const std::vector<std::string>& bridges,
+                                      const std::vector<std::string>& engines) {
     std::vector<std::string> rules;
-    for (const auto& bridge : bridges) {
-        rules.push_back(accept_rule("iifname", bridge));
-        rules.push_back(accept_rule("oifname", bridge));
-    }
+    for (const auto& bridge : bridges) rules.push_back(accept_rule("oifname", bridge));
+    for (const auto& bridge : engines) rules.push_back(fmt::format("oifname {} return", quoted_name(bridge)));
+    for (const auto& bridge : bridges) rules.push_back(accept_rule("iifname", bridge));
     return rules;
 }
 
@@ -73,6 +74,24 @@ std::vector<std::string> rules_in(std::string_view chain_text) {
 }
 
 }  // namespace
+
+std::vector<std::string> bridges_of_engines(const std::vector<std::string>& ours) {
+    constexpr std::string_view kPrefixes[] = {"docker", "podman", "cni", "virbr", "lxcbr", "lxdbr", "berth"};
+    constexpr std::string_view kHex = "0123456789abcdef";
+    constexpr std::string_view kOfNetwork = "br-";
+    constexpr size_t kIdLength = 12;
+    std::vector<std::string> names;
+    for (const LinkInfo& link : list_links()) {
+        const std::string& name = link.name;
+        if (link.kind != "bridge" || std::ranges::find(ours, name) != ours.end()) continue;
+        bool has_id = name.starts_with(kOfNetwork) && name.size() == kOfNetwork.size() + kIdLength &&
+                      name.find_first_not_of(kHex, kOfNetwork.size()) == std::string::npos;
+        bool is_known = std::ranges::any_of(kPrefixes, [&](auto prefix) { return name.starts_with(prefix); });
+        if (has_id || is_known) names.push_back(name);
+    }
+    std::ranges::sort(names);
+    return names;
+}
 
 ChainList parse_chains(std::string_view text) {
     ChainList list;
@@ -172,7 +191,7 @@ void OtherChains::update_table(const std::string& table, const std::vector<Judge
     if (!is_wanted && !has_chain) return;
     std::string text;
     if (is_wanted) {
-        std::vector<std::string> rules = accept_rules(bridges);
+        std::vector<std::string> rules = accept_rules(bridges, bridges_of_engines(bridges));
         if (!has_chain) text += fmt::format("add chain {} {}\n", table, name());
         if (!has_chain || rules_in(nft_.list(fmt::format("list chain {} {}", table, name()))) != rules) {
             if (has_chain) text += fmt::format("flush chain {} {}\n", table, name());

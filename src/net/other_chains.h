@@ -37,6 +37,9 @@ struct ChainList {
 ChainList parse_chains(std::string_view text);
 /// Whether `nft list chain` shows a rule that drops or rejects whatever comes to it.
 bool drops_everything(std::string_view chain_text);
+/// Bridges of other container engines and hypervisors, known by their names. Who may come in there is theirs
+/// to say; bridges of the user's are like any way out.
+std::vector<std::string> bridges_of_engines(const std::vector<std::string>& ours);
 /// Handles of rules that jump to `target`, from the same text.
 std::vector<std::string> handles_of_jumps(std::string_view chain_text, const std::string& target);
 

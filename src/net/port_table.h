@@ -42,6 +42,8 @@ class PortTable {
                   const std::set<uint16_t>& skip = {});
     /// Does nothing where the container doesn't have it.
     void release(Protocol protocol, const IpAddress& address, uint16_t port, const std::string& container_id);
+    /// What conflicts call the container from now on.
+    void rename(const std::string& container_id, const std::string& name);
     /// How many containers have exactly this one: more than one where a service shares it.
     size_t holders(Protocol protocol, const IpAddress& address, uint16_t port) const;
 

@@ -42,6 +42,17 @@ TEST(PortTable, AConflictNamesTheContainer) {
     EXPECT_EQ(table.take(Protocol::udp, {kAny4}, {8080, 8080}, owner("b")), 8080);
 }
 
+TEST(PortTable, AConflictKnowsTheNewName) {
+    PortTable table;
+    table.take(Protocol::tcp, {kAny4, kAny6}, {8080, 8080}, owner("web"));
+    table.take(Protocol::tcp, {kAny4}, {8081, 8081}, owner("other"));
+    table.rename(owner("web").container_id, "shop");
+    EXPECT_NE(refusal(table, {kAny6}, {8080, 8080}, owner("b")).find("(by container shop, web"),
+              std::string::npos);
+    EXPECT_NE(refusal(table, {kAny4}, {8081, 8081}, owner("b")).find("(by container other, "),
+              std::string::npos);
+}
+
 TEST(PortTable, AddressesOverlap) {
     PortTable table;
     IpAddress other = *IpAddress::parse("10.0.0.1");

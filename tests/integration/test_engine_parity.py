@@ -10,7 +10,7 @@ import pytest
 
 from support import engines, parity
 
-pytestmark = pytest.mark.novm  # slow there, and no other on cgroup v2
+pytestmark = [pytest.mark.novm, pytest.mark.noasan]  # slow there, and no other on cgroup v2; has an init
 
 VERSION = "/v1.41"
 

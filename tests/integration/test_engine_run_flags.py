@@ -267,6 +267,7 @@ def test_sysctls(engine):
 # --- the process ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.noasan  # the init is berth-shim, which needs libraries in an ASan build
 def test_init(engine):
     name = engine.start_container("sh", "-c", "sleep 1000; true", flags=["--init"])
     first = engine.out("exec", name, "cat", "/proc/1/comm")
@@ -339,6 +340,7 @@ def test_links_need_a_running_container(engine):
     assert "no-such" in text
 
 
+@pytest.mark.noasan  # has an init
 def test_daemon_s_defaults(make_daemon):
     made = make_daemon("--default-ulimit", "nofile=77:88", "--default-shm-size", "4m", "--init", "--no-new-privileges",
                        "--log-opt", "max-size=1m", "--cgroup-parent", f"/berth-test-{os.getpid()}")

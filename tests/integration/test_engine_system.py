@@ -220,6 +220,7 @@ def test_auth(engine, tmp_path):
     assert answer.status in (401, 500, 502, 503)
 
 
+@pytest.mark.noasan  # measures memory
 def test_idle_memory(make_daemon):
     """The figure itself is the benchmark's; this is the order of magnitude."""
     made = make_daemon()

@@ -459,3 +459,14 @@ def test_a_connection_made_by_the_old_daemon_is_kept(make_daemon):
     daemon.restart(signal.SIGKILL)
     assert list(daemon.inspect(name)["NetworkSettings"]["Networks"]) == ["bridge"]
     assert inside(daemon, name, "ls", "/sys/class/net").split() == ["eth0", "lo"]
+
+
+def test_unknown_network_is_told_at_the_start(engine):
+    """A 404 of create would be an image that is missing, to the CLI."""
+    said = engine.fails("run", "--name", "nowhere", "--network", "nope", IMAGE, "true", status=125)
+    assert "network nope not found" in said and "Unable to find image" not in said
+    assert engine.inspect("nowhere")["State"]["Status"] == "created"
+    engine.cli("network", "create", "nope")
+    engine.cli("start", "-a", "nowhere")
+    engine.cli("rm", "nowhere")
+    engine.cli("network", "rm", "nope")

@@ -183,8 +183,8 @@ def test_beside_docker_on_one_host(bare_lab):
             # To each other by the host's address alone.
             assert client.ask(HOST, 8090).server == theirs
             assert web.short in peer.cli("exec", theirs, "wget", "-q", "-O", "-", f"http://{HOST}:8080/")
-            address = peer.cli("inspect", "-f", "{{.NetworkSettings.IPAddress}}", theirs)
-            assert not client.reaches(address)
+            with answers.inside(f"/proc/{peer.cli('inspect', '-f', '{{.State.Pid}}', theirs)}/ns/net"):
+                assert not reaches(web.address(), 80) and reaches(HOST, 8080, timeout=5)
 
         check()
         # It starts anew, and so do its rules.

@@ -73,7 +73,6 @@ def test_ipvlan_in_layer_3(lab, mode):
     other = lab.run("--network", net, "--ip", "10.79.1.9")
     assert other.ask("10.79.0.9").client == "10.79.1.9"
     assert other.ask(web.address6()).client == other.address6()
-    assert "default dev eth0" in web.enter("ip", "route")
     lab.near.run("ip", "-6", "route", "add", "fd00:79::/64", "via", HOST6)
     try:
         with lab.route(lab.near, "10.79.0.0/16", "via", HOST):
@@ -88,6 +87,20 @@ def test_ipvlan_in_layer_3(lab, mode):
         lab.near.run("ip", "-6", "route", "del", "fd00:79::/64")
     # Names work as in any user-defined network.
     assert web.short in lab.daemon.out("exec", other.name, "wget", "-q", "-O", "-", f"http://{web.name}/")
+    inner = lab.network("-d", "ipvlan", "--internal", "-o", "parent=lan", "-o", f"ipvlan_mode={mode}", "--subnet",
+                        "10.79.5.0/24")
+    assert "default" not in lab.run("--network", inner, command=SLEEP).enter("ip", "route")
+
+
+def test_neighbours_learn_who_has_the_address_now(lab):
+    needs(lab, "ipvlan")
+    needs(lab, "macvlan")
+    for driver in ("macvlan", "ipvlan", "macvlan"):
+        net = lab.network("-d", driver, "-o", "parent=lan", "--subnet", "192.0.2.0/24", "--gateway", NEAR)
+        web = lab.run("--network", net, "--ip", "192.0.2.200")
+        assert asked(lab.near, "192.0.2.200").server == web.short
+        lab.daemon.out("rm", "-f", web.name)
+        lab.daemon.out("network", "rm", net)
 
 
 @pytest.mark.parametrize("driver", ["macvlan", "ipvlan"])

@@ -141,7 +141,8 @@ def test_the_clients_own_address_arrives(lab):
 def test_a_new_bridge_takes_ipv6_at_once(lab):
     """Its link-local address is the source of its questions for neighbours."""
     web = lab.run("--network", lab.network(*V6), "-p", "8080:80")
-    for shown in (lab.host.run("ip", "-6", "address", "show", "tentative"), web.enter("ip", "-6", "address", "show", "tentative")):
+    tentative = ("ip", "-6", "address", "show", "tentative")
+    for shown in (lab.host.run(*tentative), web.enter(*tentative)):
         assert not [line for line in shown.splitlines() if "inet6" in line and "fe80" not in line]
     bridge = "br-" + lab.daemon.get(f"/networks/{next(iter(web.networks()))}").json["Id"][:12]
     assert "fe80" not in lab.host.run("ip", "-6", "address", "show", "dev", bridge, "tentative")

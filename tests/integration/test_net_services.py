@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from support import answers, daemon
+from support.netlab import wait_until
 
 HOST, CLIENT = "192.0.2.1", "192.0.2.2"
 LABEL = ("--label", "berth.service=web")
@@ -95,6 +96,7 @@ def counts(servers: list[str]) -> dict[str, int]:
 # --- spreading -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.novm  # 3000 connections; that they take turns is seen by other tests too
 def test_three_replicas_get_a_third_each_exactly(lab, three):
     assert counts(lab.servers(3000)) == {server: 1000 for server in three}
 
@@ -142,6 +144,15 @@ def test_labels_that_say_nothing_known_are_refused(lab):
     assert "berth.balance" in text and "round-robin" in text
     text = lab.daemon.fails("run", *LABEL, "--label", "berth.drain=soon", answers.IMAGE, status=125)
     assert "berth.drain" in text
+
+
+def test_an_images_labels_make_no_container_a_replica(lab):
+    server = lab.replica()
+    built = lab.daemon.out("create", answers.IMAGE)
+    lab.daemon.cli("commit", "-c", "LABEL berth.service=web berth.balance=fair", built, "hostile")
+    text = lab.daemon.fails("run", "-d", *PUBLISH, "hostile", status=125)
+    assert "port is already allocated" in text
+    assert set(lab.servers(10)) == {server}
 
 
 def test_only_the_same_service_may_share_a_port(lab):
@@ -252,6 +263,30 @@ def test_stops_time_out_counts_the_drain(lab):
     server = lab.replica(flags=(*LABEL, *PUBLISH, "--label", "berth.drain=3600"))
     lab.daemon.cli("stop", "-t", "1", server, timeout=30)
     assert lab.daemon.inspect(server)["State"]["Running"] is False
+
+
+def test_the_next_life_does_not_wait_for_the_drain_of_the_last(lab, tmp_path):
+    folder = tmp_path / "health"
+    folder.mkdir()
+    (folder / "well").touch()
+    server = lab.start(flags=(*LABEL, *PUBLISH, "--label", "berth.drain=3600", "-v", f"{folder}:/health:ro", "--health-cmd",
+                              "test -e /health/well", "--health-interval", "100ms"))
+    lab.daemon.wait_until(server, lambda found: found["State"]["Health"]["Status"] == "healthy")
+    stop = lab.daemon.popen("stop", "-t", "3600", server)
+
+    def has_left():
+        try:
+            lab.ask()
+        except OSError:
+            return True
+
+    wait_until(has_left, "it drains")
+    os.kill(lab.daemon.inspect(server)["State"]["Pid"], 9)
+    assert stop.wait(60) == 0
+    (folder / "well").unlink()  # so it is in no map, and has nothing to drain
+    lab.daemon.cli("start", server)
+    lab.daemon.wait_for_output(server, "ready")
+    lab.daemon.cli("stop", "-t", "3600", server, timeout=60)
 
 
 def test_a_killed_replica_costs_what_is_in_flight(lab, three):

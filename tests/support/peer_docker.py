@@ -35,8 +35,9 @@ class PeerDocker:
         notify.bind(str(self.work / "notify"))
         notify.settimeout(TIMEOUT)
         with notify, open(self.work / "log", "ab") as log:
-            self.process = subprocess.Popen([str(word) for word in self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=dict(os.environ, NOTIFY_SOCKET=str(self.work / "notify")))
+            environment = dict(os.environ, NOTIFY_SOCKET=str(self.work / "notify"))
+            self.process = subprocess.Popen([str(word) for word in self.command], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env=environment)
             while b"READY=1" not in notify.recv(4096):
                 pass
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/containers/connect.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "engine/containers/links.h"
-#include "engine/networks/service_settings.h"
 #include "engine/oci/modes.h"
 
 namespace berth::engine {
@@ -46,6 +47,13 @@ void check_settings(const std::string& network, const EndpointSettings& settings
         if (!items(settings.Aliases).empty())
             add("network-scoped alias is supported only for containers in user defined networks");
     }
+    auto is_word = [](const std::string& name) {
+        return std::ranges::none_of(name, [](unsigned char c) { return c <= ' ' || c == 0x7f; });
+    };
+    for (const std::string& alias : items(settings.Aliases))
+        if (!is_word(alias)) add("invalid alias: " + quote(alias));
+    for (const std::string& link : items(settings.Links))
+        if (!is_word(link)) add("invalid link: " + quote(link));
     auto parsed4 = net::IpAddress::parse(v4), parsed6 = net::IpAddress::parse(v6);
     if (!v4.empty() && (!parsed4 || !parsed4->is_v4())) add("invalid IPv4 address: " + v4);
     if (!v6.empty() && (!parsed6 || parsed6->is_v4())) add("invalid IPv6 address: " + v6);
@@ -169,13 +177,15 @@ async::Task<void> disconnect(RosterPointer roster, ContainerPointer container, s
         throw refused(kHostNetwork);
     if (is_container_mode(record.host_config.NetworkMode)) throw refused(kSharesNetwork);
     if (record.networking.EndpointsConfig.erase(name) == 0)
-        throw make_error(ErrorKind::internal, "container {} is not connected to network {}", container->id(),
-                         name);
+        throw make_error(ErrorKind::internal, "container {} is not connected to {}network {}",
+                         container->id(), container->is_running() ? "" : "the ", name);
     if (container->is_running() && name == "none") roster->services.sandboxes.left_plain(before);
     co_await roster->write_record(record);
     container->set_record(std::move(record));
     if (container->is_running() && container->sandbox && network)
         co_await disconnect_running(roster, container, std::move(before), network->id);
+    else if (!container->is_running() && network)
+        roster->services.networks.disconnected(*network, container->id());
 }
 
 }  // namespace
@@ -184,7 +194,6 @@ spec::api::NetworkingConfig configured_networks(const Roster& roster,
                                                 const spec::api::ContainerConfig& config,
                                                 const spec::api::HostConfig& host_config,
                                                 spec::api::NetworkingConfig asked) {
-    service_settings(items(config.Labels));
     check_ports_named(config, host_config);
     spec::api::NetworkingConfig configured;
     const std::string& mode = host_config.NetworkMode;

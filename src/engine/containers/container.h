@@ -61,6 +61,8 @@ class Container {
 
     /// Execs that belong to it, for inspect (ExecIDs); kept by the exec service.
     std::vector<std::string> exec_ids;
+    /// "DB_PORT=tcp://…": of --link on the default network, while it runs.
+    std::vector<std::string> link_variables;
 
   protected:
     ContainerRecord record_;

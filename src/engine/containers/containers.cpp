@@ -28,12 +28,8 @@ Containers::~Containers() {
     for (const ContainerPointer& container : state_->roster->containers.all()) {
         if (container->cancel_restart) container->cancel_restart();
         if (container->cancel_health) container->cancel_health();
-        // What listens holds what it listens to.
-        if (container->life && container->life->shim) {
-            container->life->shim->set_listener({});
-            container->life->shim->close();
-        }
     }
+    state_->roster->leave_shims();
 }
 
 async::Task<void> Containers::recover() {

@@ -12,6 +12,7 @@
 #include "engine/containers/names.h"
 #include "engine/files/working_folder.h"
 #include "engine/logs/log_options.h"
+#include "engine/networks/service_settings.h"
 #include "engine/oci/create_rules.h"
 #include "engine/system/events.h"
 #include "engine/volumes/copy_up.h"
@@ -81,9 +82,6 @@ CreatePlan plan_container(Roster& roster, const std::string& id, const ImageFact
         bool is_ambiguous = false;
         ContainerPointer found = roster.containers.look_up(reference, is_ambiguous);
         return found ? std::optional(found->id()) : std::nullopt;
-    };
-    facts.network_exists = [&](std::string_view reference) {
-        return roster.services.networks.find(reference) != nullptr;
     };
     CreatePlan plan = apply_create_rules(facts, std::move(request));
     plan.networking = configured_networks(roster, plan.config, plan.host_config, std::move(plan.networking));
@@ -194,6 +192,8 @@ async::Task<spec::api::CreateResponse> create(RosterPointer roster, std::string 
         std::string image_name = request.Image;
         image = co_await roster->services.images.resolve(std::move(image_name), std::move(platform));
     }
+    std::map<std::string, std::string> own_labels = service_labels(spec::api::items(request.Labels));
+    service_settings(own_labels);
     CreatePlan plan = plan_container(*roster, id, image.get(), std::move(request));
     spec::api::CreateResponse response{.Id = id, .Warnings = plan.warnings};
     Materials materials{.snapshots = &roster->services.images.store().snapshots(),
@@ -203,6 +203,7 @@ async::Task<spec::api::CreateResponse> create(RosterPointer roster, std::string 
     materials.options.quota_bytes = plan.quota_bytes;
     materials.options.is_volatile = plan.host_config.AutoRemove;
     ContainerRecord record = make_record(id, name, image.get(), std::move(plan));
+    record.service_labels = std::move(own_labels);
     record.mounts = plan_mounts(*roster, record);
 
     std::vector<MountPoint> wanted = record.mounts;

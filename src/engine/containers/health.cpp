@@ -47,6 +47,7 @@ struct ProbeRun {
     HealthSettings settings;
     /// Copies, for the pool: the container's own may change meanwhile.
     ContainerRecord record;
+    std::vector<std::string> link_variables;
     pid_t pid = 0;
     std::string exec_id = random_hex(32);
     UniqueFd output = sys::memory_file("health", "");
@@ -76,7 +77,8 @@ std::string probe_process(const ProbeRun& probe, const DaemonConfig& daemon) {
                     .request = request,
                     .daemon = daemon,
                     .host = probe.roster->services.host,
-                    .root = root.get()};
+                    .root = root.get(),
+                    .link_variables = probe.link_variables};
     return json::print(json::encode(build_exec_process(input)));
 }
 
@@ -115,6 +117,7 @@ async::Task<HealthProbe> run_probe(RosterPointer roster, ContainerPointer contai
                                                    .container = container,
                                                    .settings = std::move(settings),
                                                    .record = container->record(),
+                                                   .link_variables = container->link_variables,
                                                    .pid = container->state().pid});
     HealthProbe probe{.start_ns = now_ns()};
     bool is_late = false;

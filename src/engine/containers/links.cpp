@@ -131,6 +131,7 @@ EtcNetworks etc_networks(const Roster& roster, const ContainerRecord& record, co
 async::Task<void> rewrite_etc_files(RosterPointer roster, ContainerPointer container) {
     const ContainerRecord& record = container->record();
     if (!container->is_running() || !has_own_network(record.host_config.NetworkMode)) co_return;
+    container->link_variables = link_variables(*roster, record);
     EtcNetworks networks = etc_networks(*roster, record, container->sandbox.get());
     EtcFiles files = etc_files(container->directory());
     auto work = [&, daemon = roster->config] { write_etc_files(files, record, *daemon, networks); };

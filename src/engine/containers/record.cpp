@@ -113,6 +113,7 @@ std::string encode_record(const ContainerRecord& record) {
     body["config"] = spec::api::encode_container_config(record.config);
     body["host_config"] = spec::api::encode_host_config(record.host_config);
     body["networking"] = spec::api::encode_networking_config(record.networking);
+    body["service_labels"] = json::encode(record.service_labels);
     body["path"] = record.path;
     body["args"] = json::encode(record.args);
     body["mounts"] = json::encode(record.mounts);
@@ -136,6 +137,8 @@ ContainerRecord decode_record(std::string_view text) {
     record.host_config = spec::api::decode_host_config(value_of(body, "host_config"));
     record.networking = spec::api::decode_networking_config(value_of(body, "networking"));
     if (version < 2) name_network_of_mode(record);
+    if (const json::Value* labels = body.if_contains("service_labels"))
+        record.service_labels = json::decode<std::map<std::string, std::string>>(*labels);
     record.path = string_of(body, "path");
     record.args = json::decode<std::vector<std::string>>(value_of(body, "args"));
     record.mounts = json::decode<std::vector<MountPoint>>(value_of(body, "mounts"));

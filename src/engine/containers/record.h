@@ -27,6 +27,8 @@ struct ContainerRecord {
     /// By the networks' names, also bridge, host and none; empty where it shares one or has been disconnected
     /// from all.
     spec::api::NetworkingConfig networking;
+    /// Of the create request's labels, without the image's: its service (engine/networks/service_settings.h).
+    std::map<std::string, std::string> service_labels;
     std::string path;  ///< the program, and
     std::vector<std::string> args;
     std::vector<MountPoint> mounts;

@@ -14,12 +14,11 @@
 #include "engine/containers/bundle.h"
 #include "engine/containers/exit.h"
 #include "engine/containers/health.h"
-#include "engine/containers/links.h"
 #include "engine/containers/log_plan.h"
+#include "engine/containers/recover_networks.h"
 #include "engine/containers/remove.h"
 #include "engine/containers/start.h"
 #include "engine/logs/forwarding.h"
-#include "engine/networks/service_ports.h"
 #include "engine/state/state_db.h"
 #include "engine/volumes/prepare.h"
 #include "shim/client.h"
@@ -39,6 +38,7 @@ struct Found {
     };
     std::vector<Row> rows;
     std::set<std::string> snapshots, folders, bundles;
+    KeptNetworks networks;
     std::string boot_id;
     bool is_same_boot = false;
 };
@@ -81,6 +81,7 @@ Found read_all(const RosterPointer& roster) {
         if (is_id(snapshot.name)) found.snapshots.insert(snapshot.name);
     found.folders = ids_in(roster->config->data_root + "/containers");
     found.bundles = ids_in(roster->config->exec_root + "/c");
+    if (found.is_same_boot) found.networks = read_networks(roster->config->exec_root + "/c", found.bundles);
     if (!found.is_same_boot) sys::remove_tree_at(AT_FDCWD, roster->config->exec_root + "/runtime");
     clean_mount_folder(roster->mounts_folder());
     return found;
@@ -254,23 +255,6 @@ void listen(const RosterPointer& roster, const ContainerPointer& container, cons
     if (early.has_ended) listener.ended();
 }
 
-/// Without a shim: it does not answer yet, but its addresses must not be given to others.
-async::Task<void> adopt_network(RosterPointer roster, ContainerPointer container,
-                                std::shared_ptr<shim::AsyncClient> shim, ContainerState state) {
-    if (container->sandbox) co_return;
-    try {
-        container->sandbox = co_await roster->services.sandboxes.adopt(
-            container->record(), container->bundle(), state.pid, std::move(shim));
-        if (!container->sandbox)
-            roster->services.sandboxes.joined_plain(container->record(), false);
-        else if (state.health.status != HealthStatus::none)
-            co_await roster->services.service_ports.set_healthy(container->id(),
-                                                                state.health.status == HealthStatus::healthy);
-    } catch (...) {
-        log::error("the network of container {}: {}", container->record().name, current_exception_message());
-    }
-}
-
 async::Task<void> adopt(RosterPointer roster, ContainerPointer container, std::shared_ptr<Life> life,
                         const json::Object& answer, const Early& early) {
     ContainerState state = container->state();
@@ -309,7 +293,7 @@ async::Task<void> undo_start(RosterPointer roster, ContainerPointer container, s
 }
 
 async::Task<void> recover_living(RosterPointer roster, ContainerPointer container) {
-    auto life = std::make_shared<Life>(roster->services.control, container->state().generation);
+    std::shared_ptr<Life> life = roster->make_life(container->state().generation);
     auto early = std::make_shared<Early>();
     json::Object answer;
     bool is_gone = false;
@@ -414,6 +398,7 @@ async::Task<void> recover_in_queue(RosterPointer roster, std::shared_ptr<Recover
         log::error("recovering container {}: {}", container->id(), current_exception_message());
     }
     recovery->is_done = true;
+    if (!container->is_running()) co_await forget_network(roster, container);
     if (!recovery->is_late) co_return;
     log::info("container {} is {} after all", container->id(), to_string(container->state().status));
     if (!container->is_running()) co_await release_resources(roster, container);
@@ -436,7 +421,7 @@ async::Task<void> recover_all(RosterPointer roster, std::vector<std::shared_ptr<
         recovery->is_late = true;
         ContainerPointer container = recovery->container;
         log::warning("the shim of container {} does not answer: shown as it was last known", container->id());
-        if (container->is_running()) co_await adopt_network(roster, container, nullptr, container->state());
+        if (container->is_running()) co_await show_network(roster, container);
     }
 }
 
@@ -462,6 +447,7 @@ async::Task<void> recover_containers(RosterPointer roster) {
     roster->services.control.spawn("removing strays",
                                    remove_strays_in_background(roster, find_strays(found)));
     enter(roster, found);
+    claim_networks(roster, std::move(found.networks));
 
     std::vector<std::shared_ptr<Recovery>> recoveries;
     for (const ContainerPointer& container : roster->containers.all())
@@ -473,12 +459,7 @@ async::Task<void> recover_containers(RosterPointer roster) {
         }));
     std::vector<std::shared_ptr<Recovery>> all = recoveries;
     co_await recover_all(roster, std::move(all));
-    std::vector<std::string> changed = co_await roster->services.sandboxes.restore();
-    for (const std::string& id : changed)
-        if (ContainerPointer container = roster->containers.find(id))
-            container->operations.post("files in /etc of container " + id,
-                                       rewrite_etc_files(roster, container));
-
+    co_await restore_networks(roster, kPatience);
     for (const ContainerPointer& container : roster->containers.all())
         roster->services.volumes.restore(container->id(), container->record().mounts,
                                          container->is_running());

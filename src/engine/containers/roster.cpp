@@ -27,6 +27,22 @@ ContainerPointer Roster::make(ContainerRecord record, ContainerState state) {
                                               std::move(state));
 }
 
+std::shared_ptr<Life> Roster::make_life(int64_t generation) {
+    std::erase_if(lives_, [](const std::weak_ptr<Life>& life) { return life.expired(); });
+    auto life = std::make_shared<Life>(services.control, generation);
+    lives_.push_back(life);
+    return life;
+}
+
+void Roster::leave_shims() {
+    for (const std::weak_ptr<Life>& one : lives_) {
+        std::shared_ptr<Life> life = one.lock();
+        if (!life || !life->shim) continue;
+        life->shim->set_listener({});
+        life->shim->close();
+    }
+}
+
 std::string Roster::directory_of(const std::string& id) const {
     return services.config.data_root + "/containers/" + id;
 }

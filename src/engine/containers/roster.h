@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/containers/containers.h"
 #include "engine/containers/lookup.h"
@@ -21,6 +22,10 @@ struct Roster : std::enable_shared_from_this<Roster> {
     /// Throws not_found "No such container: x", or for an ambiguous prefix, as Docker.
     ContainerPointer get(std::string_view reference) const;
     ContainerPointer make(ContainerRecord record, ContainerState state);
+    std::shared_ptr<Life> make_life(int64_t generation);
+    /// No shim is listened to any more. What listens holds what it listens to, so without this lives whose
+    /// end has not come when the daemon ends would never be freed.
+    void leave_shims();
 
     std::string directory_of(const std::string& id) const;
     std::string bundle_of(const std::string& id) const;
@@ -48,6 +53,9 @@ struct Roster : std::enable_shared_from_this<Roster> {
     async::Event cleaned_up;
     async::Semaphore cleanup_turns;
     bool is_shutting_down = false;  ///< no restarts any more
+
+  private:
+    std::vector<std::weak_ptr<Life>> lives_;  ///< those of removed containers too
 };
 
 using RosterPointer = std::shared_ptr<Roster>;

@@ -195,7 +195,7 @@ async::Task<void> open_network(RosterPointer roster, ContainerPointer container,
         throw;
     }
     job->etc_networks = etc_networks(*roster, record, container->sandbox.get());
-    job->link_variables = link_variables(*roster, record);
+    job->link_variables = container->link_variables = link_variables(*roster, record);
     if (!container->sandbox) co_return;
     job->network_namespace = container->sandbox->namespace_path();
     job->network_record = encode_sandbox_record(container->sandbox->record());
@@ -235,7 +235,7 @@ async::Task<void> create_and_run(RosterPointer roster, ContainerPointer containe
     std::vector<MountPoint> mounts = container->record().mounts;
     StartJob job = plan_job(roster, *container);
     co_await roster->services.volumes.mounted(id, std::move(mounts));
-    auto life = std::make_shared<Life>(roster->services.control, next.generation);
+    std::shared_ptr<Life> life = roster->make_life(next.generation);
     std::exception_ptr failure;
     try {
         co_await open_network(roster, container, &job);

@@ -96,6 +96,7 @@ AddressLease Networks::take_addresses(const NetworkRecord& network, std::optiona
     if (!entry.problem.empty())
         throw make_error(ErrorKind::unavailable, "network {} is not available: {}", record.name,
                          entry.problem);
+    if (record.is_bridge()) state_->with.firewall.require();
     AddressLease lease;
     lease.v4 = take_one(entry, Family::v4, v4);
     try {
@@ -110,16 +111,19 @@ AddressLease Networks::take_addresses(const NetworkRecord& network, std::optiona
     return lease;
 }
 
-void Networks::reserve(const NetworkRecord& network, const AddressLease& lease) {
+AddressLease Networks::reserve(const NetworkRecord& network, const AddressLease& lease) {
     Entry& entry = state_->of(network);
-    for (const std::optional<net::Prefix>& address : {lease.v4, lease.v6}) {
-        if (!address) continue;
-        net::AddressPool* pool = pool_of(entry, address->address);
-        if (!pool || !pool->reserve(address->address))
-            log::warning("network {}: the address {} of a running container is not free", network.name,
-                         address->address.text());
+    AddressLease own = lease;
+    for (std::optional<net::Prefix>* address : {&own.v4, &own.v6}) {
+        if (!*address) continue;
+        net::AddressPool* pool = pool_of(entry, (*address)->address);
+        if (pool != nullptr && pool->reserve((*address)->address)) continue;
+        log::warning("network {}: the address {} of a running container is not free", network.name,
+                     (*address)->address.text());
+        address->reset();
     }
-    if (lease.v4 || lease.v6) entry.leases++;
+    if (own.v4 || own.v6) entry.leases++;
+    return own;
 }
 
 void Networks::release(const NetworkRecord& network, const AddressLease& lease) {

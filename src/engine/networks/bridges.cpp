@@ -74,17 +74,20 @@ DeviceOwner owner_of_device(const std::vector<net::LinkInfo>& links, const std::
 }
 
 void make_device(const NetworkRecord& network, const std::string& alias,
-                 const std::vector<net::IpAddress>& virtual_addresses) {
+                 const std::vector<net::IpAddress>& virtual_addresses, std::optional<bool> routes_loopback) {
     if (network.interface.empty()) return;
     if (owner_of_device(net::list_links(), network.interface, alias) == DeviceOwner::another_daemon)
         throw make_error(ErrorKind::conflict,
                          "{} belongs to another daemon of Berth: give one of them another (--bridge, or the "
                          "network's option)",
                          network.interface);
-    if (network.is_bridge())
-        net::ensure_bridge(bridge_spec(network, alias, virtual_addresses));
-    else
+    if (!network.is_bridge()) {
         net::ensure_parent(network.interface, alias);
+        return;
+    }
+    net::BridgeSpec spec = bridge_spec(network, alias, virtual_addresses);
+    spec.routes_loopback = routes_loopback;
+    net::ensure_bridge(spec);
 }
 
 std::vector<std::string> stray_devices(const std::vector<net::LinkInfo>& links, const std::string& alias,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,9 +27,9 @@ DeviceOwner owner_of_device(const std::vector<net::LinkInfo>& links, const std::
                             const std::string& alias);
 
 /// Makes what the network stands on: its bridge, or the VLAN or dummy device that macvlan and ipvlan sit on.
-/// Blocking. Throws conflict where it is another daemon's.
+/// `routes_loopback` as net::BridgeSpec has it. Blocking. Throws conflict where it is another daemon's.
 void make_device(const NetworkRecord& network, const std::string& alias,
-                 const std::vector<net::IpAddress>& virtual_addresses);
+                 const std::vector<net::IpAddress>& virtual_addresses, std::optional<bool> routes_loopback);
 
 /// Devices of ours that are none of `wanted`: left of a kill. Not containers' ends.
 std::vector<std::string> stray_devices(const std::vector<net::LinkInfo>& links, const std::string& alias,

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "engine/networks/create_rules.h"
+#include "engine/networks/host_routing.h"
 #include "engine/networks/networks_state.h"
 #include "engine/networks/subnet_lock.h"
 #include "engine/state/state_db.h"
@@ -61,29 +62,37 @@ void erase_rows(db::Database& database, const std::string& id) {
     database.run("DELETE FROM virtual_addresses WHERE network = ?", id);
 }
 
-/// Forwarding is the host's own matter where the user says so.
-void enable_forwarding(const NetworkRecord& record, const DaemonConfig& config) {
-    if (!config.network.ip_forward || !record.is_bridge()) return;
-    for (Family family : {Family::v4, Family::v6})
-        if (record.enables(family) && !net::enable_forwarding(family))
-            log::warning(
-                "forwarding of packets could not be enabled: containers of network {} reach this host alone",
-                record.name);
+/// The rules come before the bridge has a port, and before the host routes packets for it.
+Task<void> make_rules(Networks::State::Pointer self, std::shared_ptr<const NetworkRecord> record,
+                      std::vector<Family> routed) {
+    auto note = [exec_root = self->with.config.exec_root, routed] { return note_routing(exec_root, routed); };
+    self->routed_for_us = co_await async::run_blocking(std::move(note));
+    net::FirewallChange change;
+    change.bridges.push_back(bridge_rules(*record, self->with.config));
+    change.closed = self->closed_routing();
+    co_await self->with.firewall.apply(std::move(change));
 }
 
 Task<void> make_kernel_parts(Networks::State::Pointer self, std::shared_ptr<const NetworkRecord> record) {
     if (record->is_config_only) co_return;
-    if (record->is_bridge()) {
-        // Before the bridge has a port.
-        net::FirewallChange change;
-        change.bridges.push_back(bridge_rules(*record, self->with.config));
-        co_await self->with.firewall.apply(std::move(change));
-    }
-    auto make = [record, alias = self->alias, config = self->with.config] {
-        enable_forwarding(*record, config);
-        make_device(*record, alias, {});
+    std::vector<Family> routed;
+    if (self->with.config.network.ip_forward) routed = routed_families(*record);
+    if (record->is_bridge()) co_await make_rules(self, record, routed);
+    auto make = [record, routed, alias = self->alias, loopback = self->routes_loopback()] {
+        turn_routing_on(routed);
+        make_device(*record, alias, {}, loopback);
     };
     co_await async::run_blocking(std::move(make));
+}
+
+/// On networks whose bridge is the host's own that is as it should be.
+void warn_of_overlaps(NetworkPlan& plan, const Host& host) {
+    if (!plan.record.is_bridge() || !plan.record.is_interface_ours) return;
+    for (const NetworkSubnet& subnet : plan.record.subnets)
+        for (const net::Prefix& route : host.routes)
+            if (subnet.is_configured && route.length > 0 && route.overlaps(subnet.subnet))
+                plan.warning = fmt::format("subnet {} overlaps with {}, to which this host has a route",
+                                           subnet.subnet.text(), route.text());
 }
 
 /// The row is gone, or about to be: what fails stays until the daemon's next start.
@@ -171,6 +180,7 @@ Task<spec::api::NetworkCreateResponse> Networks::State::create(Pointer self,
     claim_device(plan.record, host, self->alias);
     choose_subnets(plan, self->pools, self->taken_subnets(), host);
     check_conflicts(plan.record, self->records());
+    warn_of_overlaps(plan, host);
 
     std::string id = plan.record.id;
     StateDb::Work write = [id, name = plan.record.name, text = encode_network_record(plan.record)](

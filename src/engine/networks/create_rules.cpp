@@ -213,6 +213,9 @@ bool family_flag(NetworkRecord& record, const std::optional<bool>& asked, std::s
 
 using Problems = std::vector<std::string>;
 
+/// Each costs look-ups: who has more wants a bigger one.
+constexpr size_t kMostSubnets = 256;
+
 void read_range(const IpamPool& pool, NetworkSubnet& into, Problems& problems) {
     if (pool.IPRange.empty()) return;
     std::optional<net::Prefix> range = net::Prefix::parse(pool.IPRange);
@@ -252,6 +255,14 @@ std::optional<net::IpAddress> read_address(const std::string& what, const std::s
     return std::nullopt;
 }
 
+/// Addresses that no container can have; the host's own 127.0.0.1 would become a bridge's.
+void check_v4_subnet(const net::Prefix& subnet, Problems& problems) {
+    for (std::string_view reserved : {"0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4"})
+        if (subnet.overlaps(*net::Prefix::parse(reserved)))
+            problems.push_back(fmt::format("invalid subnet {}: it overlaps with the reserved block {}",
+                                           subnet.text(), reserved));
+}
+
 void check_v6_subnet(const net::Prefix& subnet, Problems& problems) {
     net::Prefix link_local = *net::Prefix::parse("fe80::/64");
     if (subnet.address.is_multicast())
@@ -275,7 +286,10 @@ void read_pool(const IpamPool& pool, NetworkPlan& plan, Problems& problems) {
     if (*subnet != subnet->network())
         problems.push_back(
             fmt::format("invalid subnet {}: it should be {}", subnet->text(), subnet->network().text()));
-    if (family == Family::v6) check_v6_subnet(*subnet, problems);
+    if (family == Family::v4)
+        check_v4_subnet(*subnet, problems);
+    else
+        check_v6_subnet(*subnet, problems);
     NetworkSubnet made{.subnet = *subnet, .is_configured = true};
     read_range(pool, made, problems);
     if (!pool.Gateway.empty())
@@ -295,6 +309,8 @@ void read_subnets(const spec::api::Ipam& ipam, NetworkPlan& plan) {
         throw make_error(ErrorKind::not_found, "plugin \"{}\" not found", plan.record.ipam_driver);
     plan.record.ipam_options = spec::api::items(ipam.Options);
     Problems problems;
+    if (spec::api::items(ipam.Config).size() > kMostSubnets)
+        throw invalid("a network has at most {} subnets", kMostSubnets);
     for (const IpamPool& pool : spec::api::items(ipam.Config)) read_pool(pool, plan, problems);
     if (problems.empty()) return;
     std::string text = problems.size() == 1 ? problems.front() : "* " + join(problems, "\n* ");

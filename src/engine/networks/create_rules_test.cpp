@@ -61,6 +61,26 @@ TEST_F(CreateRulesTest, MakesABridgeWithASubnetOfThePools) {
     EXPECT_TRUE(made.record.has_names());
 }
 
+TEST_F(CreateRulesTest, RefusesAddressesThatNobodyCanHave) {
+    for (const char* subnet : {"127.0.0.0/8", "127.5.0.0/16", "224.1.0.0/16", "240.0.0.0/8", "0.0.0.0/8",
+                               "0.0.0.0/0", "112.0.0.0/4"}) {
+        IpamPool pool;
+        pool.Subnet = subnet;
+        std::string text = refusal(with_pool(pool), ErrorKind::invalid_argument);
+        EXPECT_NE(text.find(std::string("invalid subnet ") + subnet + ": it overlaps"), std::string::npos)
+            << text;
+    }
+    IpamPool pool;
+    pool.Subnet = "169.254.7.0/24";
+    EXPECT_EQ(plan(with_pool(pool)).record.subnets.size(), 1U);
+}
+
+TEST_F(CreateRulesTest, RefusesTooManySubnets) {
+    NetworkCreateRequest request = with_pool({});
+    request.IPAM->Config.emplace().resize(257);
+    EXPECT_EQ(refusal(request, ErrorKind::invalid_argument), "a network has at most 256 subnets");
+}
+
 TEST_F(CreateRulesTest, RefusesNamesThatAreNone) {
     EXPECT_EQ(refusal(named(""), ErrorKind::invalid_argument), "invalid name: name is empty");
     EXPECT_EQ(refusal(named("  "), ErrorKind::invalid_argument), "invalid name: name is empty");

@@ -16,7 +16,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kFirst{1}, kLongestEager{50}, kSteady{250}, kAfterFailure{1000};
+constexpr milliseconds kFirst{1}, kLongestEager{50}, kSteady{250}, kLongest{5000}, kAfterFailure{1000};
+constexpr int kRest = 50;  ///< times what a look took
 constexpr std::chrono::minutes kEagerFor{1};
 
 /// On common ticks, so that those that are looked at at this pace cost one wake-up.
@@ -33,8 +34,10 @@ struct Look {
     std::vector<ContainerPort> ports;
     std::set<ContainerPort> listening;
     std::string failure;
+    Clock::duration taken{};
 
     void take() {
+        Clock::time_point begin = Clock::now();
         for (const ContainerPort& port : ports) {
             try {
                 if ((*probe)(port)) listening.insert(port);
@@ -43,6 +46,7 @@ struct Look {
                 listening.insert(port);
             }
         }
+        taken = Clock::now() - begin;
     }
 };
 
@@ -68,7 +72,7 @@ struct ListenWatch::State {
         entry.due = now + kFirst;
         entry.generation = ++last_generation;  // a look that is being taken may be older than the cause
     }
-    void set_pace(Entry& entry, Pace pace) {
+    void set_pace(Entry& entry, Pace pace, Clock::duration look_took) {
         Clock::time_point now = Clock::now();
         switch (pace) {
             case Pace::idle: entry.due = std::nullopt; break;
@@ -76,11 +80,15 @@ struct ListenWatch::State {
                 if (now - entry.eager_since < kEagerFor) {
                     entry.wait = std::clamp(entry.wait * 2, kFirst, kLongestEager);
                     entry.due = now + entry.wait;
-                    break;
+                } else {
+                    Clock::duration seldom =
+                        std::min<Clock::duration>((now - entry.eager_since) / 240, kLongest);
+                    entry.due = next_tick(now + seldom - kSteady, kSteady);
                 }
-                [[fallthrough]];
+                break;
             case Pace::steady: entry.due = next_tick(now, kSteady); break;
         }
+        if (entry.due) entry.due = std::max(*entry.due, now + look_took * kRest);
         if (pace != Pace::eager) {
             entry.wait = milliseconds(0);
             entry.eager_since = now;
@@ -115,7 +123,7 @@ std::vector<Look> ListenWatch::State::take_due() {
     Clock::time_point now = Clock::now();
     for (auto& [id, entry] : entries) {
         if (!entry.due || *entry.due > now) continue;
-        looks.push_back({id, entry.generation, entry.probe, entry.ports, {}, {}});
+        looks.push_back({id, entry.generation, entry.probe, entry.ports, {}, {}, {}});
         // Until it is shown. A coroutine that ends in between watches nothing any more.
         entry.due = std::nullopt;
     }
@@ -130,10 +138,12 @@ void ListenWatch::State::show(Look look) {
         log::warning("ports that container {} listens on can't be seen, so all count as ready: {}",
                      look.container_id, look.failure);
     }
+    Clock::duration taken = look.taken;
     Pace pace = owner.seen(look.container_id, std::move(look.listening));
     // `seen` may have changed who is watched.
     found = entries.find(look.container_id);
-    if (found != entries.end() && found->second.generation == look.generation) set_pace(found->second, pace);
+    if (found != entries.end() && found->second.generation == look.generation)
+        set_pace(found->second, pace, taken);
 }
 
 async::Task<void> ListenWatch::State::sleep_until(std::shared_ptr<State> state, Clock::time_point due) {

@@ -12,7 +12,8 @@
 #include "engine/networks/service_table.h"
 
 /// Which ports containers listen on, looked at from outside with one timer for all of them. Belongs to one
-/// context; looks are taken on its thread pool. Costs nothing while nobody is watched.
+/// context; looks are taken on its thread pool. Costs nothing while nobody is watched, and at most 2 %
+/// of a processor for each container.
 namespace berth::engine {
 
 class ListenWatch {
@@ -22,7 +23,8 @@ class ListenWatch {
     using Probe = std::function<bool(const ContainerPort&)>;
     /// How soon it is looked at again.
     enum class Pace {
-        eager,   ///< after 1 ms, then after twice as long, at most 50 ms; after a minute every 250 ms
+        eager,   ///< after 1 ms, then after twice as long, at most 50 ms; after a minute ever more seldom, to
+                 ///< 5 s
         steady,  ///< every 250 ms
         idle,    ///< not until look()
     };

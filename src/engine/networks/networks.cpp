@@ -128,6 +128,10 @@ std::vector<net::Prefix> Networks::State::taken_subnets() const {
     return taken;
 }
 
+std::vector<net::Family> Networks::State::closed_routing() const {
+    return with.config.network.ip_forward_no_drop ? std::vector<net::Family>() : routed_for_us;
+}
+
 void Networks::State::publish(std::string action, const NetworkRecord& record,
                               std::map<std::string, std::string> more) {
     more.emplace("name", record.name);
@@ -149,8 +153,13 @@ Task<void> Networks::recover() {
     return State::recover(state_);
 }
 
+Task<void> Networks::open(bool has_rules) {
+    return State::open(state_, has_rules);
+}
+
 net::FirewallChange Networks::rules() const {
     net::FirewallChange change;
+    change.closed = state_->closed_routing();
     for (const auto& [id, entry] : state_->entries)
         // What can't be made may be another daemon's.
         if (entry.record->is_bridge() && entry.problem.empty())
@@ -226,6 +235,10 @@ void Networks::left(const NetworkRecord& network, const std::string& container_i
     auto entry = state_->entries.find(network.id);
     if (entry == state_->entries.end() || entry->second.members.erase(container_id) == 0) return;
     state_->publish("disconnect", *entry->second.record, {{"container", container_id}});
+}
+
+void Networks::disconnected(const NetworkRecord& network, const std::string& container_id) {
+    state_->publish("disconnect", network, {{"container", container_id}});
 }
 
 void Networks::renamed(const std::string& container_id, const std::string& name) {

@@ -54,6 +54,9 @@ class Networks {
     async::Task<void> recover();
     /// The rules of all networks, for Firewall::start.
     net::FirewallChange rules() const;
+    /// Then, with what is safe only behind those rules: the host begins to route packets, if it did not, and
+    /// leads 127.0.0.1 to the bridges. Without them (`has_rules`: Firewall::start came back) it does neither.
+    async::Task<void> open(bool has_rules);
     /// The daemon ends, and no container runs: bridges of ours go.
     async::Task<void> remove_bridges();
 
@@ -72,18 +75,22 @@ class Networks {
 
     /// Throws as AddressPool::take; invalid_argument in Docker's words where an address is asked for that is
     /// in none of the network's subnets, or of a network whose subnets were not configured by the user;
-    /// unavailable where the network's bridge could not be made; forbidden for a configuration-only network.
-    /// Without gateways where the network is internal: there is no way out. What was taken keeps the network
-    /// from being removed.
+    /// unavailable where the network's bridge could not be made, or has no packet rules; forbidden for a
+    /// configuration-only network. Without gateways where the network is internal: there is no way out. What
+    /// was taken keeps the network from being removed.
     AddressLease take_addresses(const NetworkRecord& network, std::optional<net::IpAddress> v4,
                                 std::optional<net::IpAddress> v6);
-    /// After a restart: what a living container has.
-    void reserve(const NetworkRecord& network, const AddressLease& lease);
+    /// After a restart: what a living container has. What of it was free is the container's now, and to be
+    /// released; what was not is given back empty (and logged).
+    AddressLease reserve(const NetworkRecord& network, const AddressLease& lease);
     void release(const NetworkRecord& network, const AddressLease& lease);
 
     /// Publishes the events `connect` (not for what was there before a restart: `is_news`) and `disconnect`.
     void joined(const NetworkRecord& network, NetworkMember member, bool is_news = true);
     void left(const NetworkRecord& network, const std::string& container_id);
+    /// A container that does not run is not configured for it any more: the event alone, as dockerd (which
+    /// has none where such a container is connected).
+    void disconnected(const NetworkRecord& network, const std::string& container_id);
     void renamed(const std::string& container_id, const std::string& name);
     std::vector<NetworkMember> members(const std::string& network_id) const;
     /// Whether a stopped container is configured for the network does not keep it from being removed, as with

@@ -35,6 +35,9 @@ struct Networks::State : std::enable_shared_from_this<Networks::State> {
     Dependencies with;
     const std::string tag, alias;
     const std::vector<net::PoolSetting> pools;
+    /// Of the host's routing, those that it does for our sake alone (host_routing.h).
+    std::vector<net::Family> routed_for_us;
+    bool has_rules = false;  ///< of the firewall
     /// Whoever makes or removes: one at a time.
     async::Semaphore changes;
     std::map<std::string, Entry> entries;    ///< by id
@@ -49,10 +52,17 @@ struct Networks::State : std::enable_shared_from_this<Networks::State> {
     void drop(const std::string& id);
     std::vector<const NetworkRecord*> records() const;
     std::vector<net::Prefix> taken_subnets() const;
+    /// Families in which the host has to route packets for these networks.
+    std::vector<net::Family> needed_routing() const;
+    /// Families in which the firewall lets it route for nobody else.
+    std::vector<net::Family> closed_routing() const;
+    /// Containers can't reach the host's own services there.
+    bool routes_loopback() const { return has_rules && with.config.network.iptables; }
     void publish(std::string action, const NetworkRecord& record,
                  std::map<std::string, std::string> more = {});
 
     static async::Task<void> recover(Pointer self);
+    static async::Task<void> open(Pointer self, bool has_rules);
     static async::Task<spec::api::NetworkCreateResponse> create(Pointer self,
                                                                 spec::api::NetworkCreateRequest request);
     static async::Task<std::string> remove(Pointer self, std::string reference, bool only_unused);

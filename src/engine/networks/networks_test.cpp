@@ -1,21 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bridges and rules are really made, in a network namespace of the test's own.
 #include "engine/networks/networks.h"
 
-#include <fcntl.h>
-#include <gmock/gmock.h>
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
 
-#include "base/error.h"
-#include "engine/networks/networks_state.h"
-#include "engine/state/state_db.h"
-#include "engine/system/events.h"
-#include "net/link.h"
-#include "sys/file.h"
+#include "engine/networks/networks_fixture.h"
 
 namespace berth::engine {
 namespace {
@@ -26,120 +14,6 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-class NetworksTest : public testing::Test {
-  protected:
-    static void SetUpTestSuite() { has_namespace = ::geteuid() == 0 && ::unshare(CLONE_NEWNET) == 0; }
-
-    void SetUp() override {
-        if (!has_namespace) GTEST_SKIP() << "a network namespace of its own needs root";
-        char name[] = "/tmp/berth-networks-XXXXXX";
-        ASSERT_NE(mkdtemp(name), nullptr);
-        folder = name;
-        config.data_root = folder + "/data";
-        config.exec_root = folder + "/exec";
-        sys::make_dirs(config.data_root, 0700);
-        open();
-    }
-    void TearDown() override {
-        if (folder.empty()) return;
-        close();
-        for (const net::LinkInfo& link : net::list_links())
-            if (link.name != "lo") net::remove_link(link.name);
-        sys::remove_tree_at(AT_FDCWD, folder);
-    }
-    void open() {
-        context = std::make_unique<async::Context>();
-        database = std::make_unique<StateDb>(*context, config.data_root + "/engine.db");
-        events = std::make_unique<Events>(*context, *database);
-        net::Firewall::Options options;
-        options.tag = machine_tag(config);
-        firewall = std::make_unique<net::Firewall>(*context, std::move(options));
-        networks = std::make_unique<Networks>(
-            Networks::Dependencies{*context, config, *database, *events, *firewall});
-        run(networks->recover());
-        run(firewall->start(networks->rules()));
-    }
-    void close() {
-        if (firewall) run(firewall->stop(true));
-        networks.reset();
-        firewall.reset();
-        events.reset();
-        database.reset();
-        context.reset();
-    }
-    void reopen() {
-        close();
-        open();
-    }
-    template <typename T>
-    T run(async::Task<T> task) {
-        return context->block_on(std::move(task));
-    }
-
-    static NetworkCreateRequest request(const std::string& name, const std::string& subnet = "") {
-        NetworkCreateRequest made;
-        made.Name = name;
-        if (subnet.empty()) return made;
-        spec::api::IpamPool pool;
-        pool.Subnet = subnet;
-        made.IPAM.emplace();
-        made.IPAM->Config = {std::move(pool)};
-        return made;
-    }
-    std::shared_ptr<const NetworkRecord> create(NetworkCreateRequest made) {
-        std::string name = made.Name;
-        run(networks->create(std::move(made)));
-        return networks->get(name);
-    }
-    template <typename Body>
-    std::string refusal(Body body, ErrorKind kind) {
-        try {
-            body();
-        } catch (const Error& error) {
-            EXPECT_EQ(error.kind(), kind) << error.what();
-            return error.what();
-        }
-        ADD_FAILURE() << "it was taken";
-        return "";
-    }
-    std::string alias() const { return "berth-" + machine_tag(config); }
-    std::vector<std::string> names(const std::string& filters = "") const {
-        std::vector<std::string> list;
-        for (const spec::api::Network& network : networks->list(spec::api::Filters::parse(filters)))
-            list.push_back(network.Name);
-        return list;
-    }
-    static std::vector<std::string> addresses(const std::string& interface) {
-        std::vector<std::string> list;
-        for (const net::Prefix& address : net::addresses_of(interface))
-            if (!address.address.is_link_local()) list.push_back(address.text());
-        std::ranges::sort(list);
-        return list;
-    }
-    std::vector<std::string> actions() const {
-        std::vector<std::string> list;
-        for (const auto& event : events->past(std::nullopt, std::nullopt))
-            if (event->type == "network") list.push_back(event->action);
-        return list;
-    }
-    static NetworkMember member(const std::string& container) {
-        NetworkMember made;
-        made.container_id = container;
-        made.container_name = "name-" + container;
-        made.endpoint_id = "e" + container;
-        return made;
-    }
-
-    static inline bool has_namespace = false;
-    std::string folder;
-    DaemonConfig config;
-    std::unique_ptr<async::Context> context;
-    std::unique_ptr<StateDb> database;
-    std::unique_ptr<Events> events;
-    std::unique_ptr<net::Firewall> firewall;
-    std::unique_ptr<Networks> networks;
-};
 
 TEST_F(NetworksTest, EveryDaemonHasThreeNetworks) {
     EXPECT_THAT(names(), ElementsAre("bridge", "host", "none"));
@@ -157,6 +31,16 @@ TEST_F(NetworksTest, EveryDaemonHasThreeNetworks) {
     EXPECT_EQ(networks->get("host")->id, host);
     EXPECT_THAT(addresses(bridge->interface), ElementsAre("172.17.0.1/16"));
     EXPECT_THAT(actions(), IsEmpty());
+}
+
+TEST_F(NetworksTest, WarnsOfASubnetOfTheLan) {
+    net::BridgeSpec theirs;
+    theirs.name = "lan0";
+    theirs.addresses = {*net::Prefix::parse("10.66.0.1/24")};
+    net::ensure_bridge(theirs);
+    EXPECT_EQ(run(networks->create(request("lan", "10.66.0.0/16"))).Warning,
+              "subnet 10.66.0.0/16 overlaps with 10.66.0.0/24, to which this host has a route");
+    EXPECT_EQ(run(networks->create(request("other", "10.67.0.0/16"))).Warning, "");
 }
 
 TEST_F(NetworksTest, TheDefaultBridgeIsOnesOwnToLeaveOut) {
@@ -307,7 +191,8 @@ TEST_F(NetworksTest, GivesAddressesOut) {
     networks->release(*lan, second);
     EXPECT_EQ(networks->take_addresses(*lan, second.v4->address, {}).v4->text(), "10.9.0.77/24");
     reopen();
-    networks->reserve(*lan, second);
+    EXPECT_EQ(networks->reserve(*lan, second).v4, second.v4);
+    EXPECT_FALSE(networks->reserve(*lan, second).v4) << "not to be released by the second";
     EXPECT_EQ(refusal([&] { networks->take_addresses(*lan, second.v4->address, {}); }, ErrorKind::forbidden),
               "Address already in use");
 }

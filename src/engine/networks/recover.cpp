@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/networks/create_rules.h"
 #include "engine/networks/default_networks.h"
+#include "engine/networks/host_routing.h"
 #include "engine/networks/networks_state.h"
 #include "engine/networks/subnet_lock.h"
 #include "engine/state/state_db.h"
@@ -79,29 +80,18 @@ struct Device {
     std::string problem;
 };
 
-void enable_forwarding(const std::vector<Device>& devices) {
-    for (Family family : {Family::v4, Family::v6}) {
-        bool is_needed = std::ranges::any_of(devices, [&](const Device& device) {
-            return device.record->is_bridge() && device.record->enables(family);
-        });
-        if (is_needed && !net::enable_forwarding(family))
-            log::warning("forwarding of {} packets could not be enabled: containers reach this host alone",
-                         family == Family::v4 ? "IPv4" : "IPv6");
-    }
-}
-
 /// Blocking. What can't be made is told in the device's `problem`.
-std::vector<Device> make_devices(std::vector<Device> devices, const std::string& alias, bool forward) {
+std::vector<Device> make_devices(std::vector<Device> devices, const std::string& alias) {
     std::vector<std::string> wanted;
     for (Device& device : devices) {
         wanted.push_back(device.record->interface);
         try {
-            make_device(*device.record, alias, device.virtual_addresses);
+            // Published ports of containers that run go on at 127.0.0.1 where they were.
+            make_device(*device.record, alias, device.virtual_addresses, std::nullopt);
         } catch (const std::exception& error) {
             device.problem = error.what();
         }
     }
-    if (forward) enable_forwarding(devices);
     for (const std::string& stray : stray_devices(net::list_links(), alias, wanted)) {
         try {
             net::remove_link(stray);
@@ -165,9 +155,7 @@ Task<void> Networks::State::recover(Pointer self) {
         if (!entry.record->interface.empty() && !entry.record->is_config_only)
             devices.push_back({entry.record, entry.virtual_addresses(), ""});
     }
-    auto make = [devices, alias = self->alias, forward = self->with.config.network.ip_forward] {
-        return make_devices(devices, alias, forward);
-    };
+    auto make = [devices, alias = self->alias] { return make_devices(devices, alias); };
     devices = co_await async::run_blocking(std::move(make));
     for (const Device& device : devices) {
         if (device.problem.empty()) continue;
@@ -175,6 +163,34 @@ Task<void> Networks::State::recover(Pointer self) {
                    device.record->interface, device.problem);
         self->entries.at(device.record->id).problem = device.problem;
     }
+    auto note = [exec_root = self->with.config.exec_root, needed = self->needed_routing()] {
+        return note_routing(exec_root, needed);
+    };
+    self->routed_for_us = co_await async::run_blocking(std::move(note));
+}
+
+std::vector<Family> Networks::State::needed_routing() const {
+    std::vector<Family> needed;
+    if (!with.config.network.ip_forward) return needed;
+    for (Family family : {Family::v4, Family::v6})
+        if (std::ranges::any_of(entries, [&](const auto& entry) {
+                return entry.second.record->is_bridge() && entry.second.record->enables(family);
+            }))
+            needed.push_back(family);
+    return needed;
+}
+
+Task<void> Networks::State::open(Pointer self, bool has_rules) {
+    self->has_rules = has_rules;
+    std::vector<std::string> bridges;
+    for (const auto& [id, entry] : self->entries)
+        if (entry.record->is_bridge() && entry.problem.empty()) bridges.push_back(entry.record->interface);
+    std::vector<Family> needed = has_rules ? self->needed_routing() : std::vector<Family>();
+    auto work = [bridges, needed, loopback = self->routes_loopback()] {
+        for (const std::string& bridge : bridges) net::route_loopback(bridge, loopback);
+        turn_routing_on(needed);
+    };
+    co_await async::run_blocking(std::move(work));
 }
 
 }  // namespace berth::engine

@@ -46,12 +46,16 @@ class LiveSandbox final : public Sandbox {
     struct Place {
         std::shared_ptr<const NetworkRecord> network;
         AddressLease lease;
+        AddressLease own;  ///< what of it is to be released: all, unless another had it at a restart
         spec::api::EndpointSettings settings;
         bool is_stray = false;  ///< the container's record doesn't have it
     };
     std::vector<Place> places;
     net::DnsSockets to_park;
     net::DnsSockets kept;  ///< of the daemon before, until names are known
+    /// After a restart: in networks that are gone; removed once the namespace is there.
+    std::vector<std::string> lost_interfaces;
+    bool is_adopted = false;  ///< its shim has answered
     std::vector<net::LinkRule> link_rules;
     bool is_connected = false;  ///< others have heard of it
     bool is_closed = false;
@@ -67,10 +71,15 @@ struct Sandboxes::State : std::enable_shared_from_this<Sandboxes::State> {
     std::map<std::string, LivePointer> live;  ///< by container
     /// Endpoint ids of containers in the networks host and none.
     std::map<std::string, std::string> plain;
-    bool is_restored = false;  ///< the firewall has started
-    bool has_ipv6;             ///< the kernel
+    bool are_names_known = false;  ///< of all that run, after a restart
+    bool is_restored = false;      ///< the firewall has started
+    async::Event restored;         ///< the same, for those who wait
+    bool has_ipv6;                 ///< the kernel
 };
 using SandboxesPointer = std::shared_ptr<Sandboxes::State>;
+
+/// What it throws is logged: the steps after it are taken all the same.
+async::Task<void> attempt(std::string what, async::Task<void> step);
 
 // --- endpoints (sandbox_endpoints.cpp)
 

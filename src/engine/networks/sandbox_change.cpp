@@ -14,11 +14,11 @@ namespace {
 
 /// What the sandbox was before a change.
 struct Before {
-    Gateways gateways;
     net::FirewallChange rules;
     std::vector<net::HeldPort> held;
+    bool asks_us;
     explicit Before(const LiveSandbox& sandbox)
-        : gateways(choose_gateways(sandbox)), rules(rules_of(sandbox)), held(held_ports(sandbox)) {}
+        : rules(rules_of(sandbox)), held(held_ports(sandbox)), asks_us(sandbox.record().asks_us) {}
 };
 
 async::Task<void> keep_record(LivePointer sandbox) {
@@ -55,7 +55,6 @@ async::Task<void> attach(LivePointer sandbox, size_t index) {
     net::EndpointSpec spec = endpoint_spec(*sandbox, index, Gateways{});
     auto work = [&spec, netns = sandbox->netns()] { net::attach_endpoint(netns, spec); };
     co_await async::run_blocking(std::move(work));
-    co_await set_routes(sandbox);
 }
 
 async::Task<void> detach(LivePointer sandbox, std::string interface) {
@@ -83,9 +82,15 @@ async::Task<void> move_ports(SandboxesPointer state, LivePointer sandbox, const 
         if (!more.empty()) co_await state->services.ports.hold(std::move(more));
         if (!less.empty()) co_await state->services.ports.release(std::move(less));
     }
+}
+
+async::Task<void> move_rules(SandboxesPointer state, LivePointer sandbox, const Before& before) {
     sandbox->link_rules = wanted_link_rules(*state, *sandbox);
     net::FirewallChange change = difference(before.rules, rules_of(*sandbox));
     if (!change.is_empty() && state->is_restored) co_await state->services.firewall.apply(std::move(change));
+}
+
+async::Task<void> move_in_service(SandboxesPointer state, LivePointer sandbox) {
     if (!sandbox->service) co_return;
     ServiceMember member = service_member(*sandbox);
     co_await state->services.services.joined(std::move(member), sandbox->netns());
@@ -115,7 +120,7 @@ std::vector<net::FlowFilter> flows_of(const LiveSandbox::Place& place) {
 /// The steps of a connect that can fail. The endpoint is the last one.
 async::Task<void> enter_network(SandboxesPointer state, LivePointer sandbox, const ContainerRecord& container,
                                 const Before& before, std::shared_ptr<shim::AsyncClient> shim,
-                                Sandboxes& sandboxes) {
+                                Sandboxes& sandboxes, bool& is_attached) {
     size_t index = sandbox->places.size() - 1;
     Endpoint& endpoint = sandbox->record_to_change().endpoints[index];
     if (endpoint.driver == "bridge") endpoint.host_interface = state->pool.new_interface_name();
@@ -124,32 +129,38 @@ async::Task<void> enter_network(SandboxesPointer state, LivePointer sandbox, con
     if (needs_dns) sandbox->record_to_change().asks_us = true;
     co_await keep_record(sandbox);
     co_await attach(sandbox, index);
+    is_attached = true;
+    co_await set_routes(sandbox);
     if (needs_dns) {
         co_await open_dns(state, sandbox);
         co_await sandboxes.park(sandbox, shim);
     }
     co_await move_ports(state, sandbox, container, before);
+    co_await move_rules(state, sandbox, before);
+    co_await move_in_service(state, sandbox);
     co_await keep_record(sandbox);
     co_await show_names(state, sandbox);
 }
 
-/// After a failure of enter_network.
+/// After a failure of enter_network. An interface of that name that was there before stays.
 async::Task<void> undo_enter(SandboxesPointer state, LivePointer sandbox, const ContainerRecord& container,
-                             const Before& before) {
+                             const Before& before, bool was_attached) {
     size_t index = sandbox->places.size() - 1;
-    std::string interface = sandbox->record().endpoints[index].interface;
+    Endpoint endpoint = sandbox->record().endpoints[index];
     Before failed(*sandbox);
-    try {
-        co_await detach(sandbox, interface);
-        drop_place(*state, *sandbox, index);
-        co_await set_routes(sandbox);
-        co_await move_ports(state, sandbox, container, failed);
-        co_await keep_record(sandbox);
-    } catch (...) {
-        log::warning("undoing a connection of container {}: {}", sandbox->container_name,
-                     current_exception_message());
-    }
-    if (sandbox->places.size() > index) drop_place(*state, *sandbox, index);
+    std::string what = fmt::format("undoing a connection of container {}", sandbox->container_name);
+    if (was_attached) co_await attempt(what, detach(sandbox, endpoint.interface));
+    drop_place(*state, *sandbox, index);
+    take_settings(*state, *sandbox, container);
+    co_await attempt(what, state->services.dns.remove(endpoint.network_id, endpoint.id));
+    sandbox->record_to_change().asks_us = before.asks_us;
+    std::string id = sandbox->record().container_id;
+    if (!before.asks_us) co_await attempt(what, state->services.dns.close(std::move(id)));
+    co_await attempt(what, set_routes(sandbox));
+    co_await attempt(what, move_ports(state, sandbox, container, failed));
+    co_await attempt(what, move_rules(state, sandbox, failed));
+    co_await attempt(what, move_in_service(state, sandbox));
+    co_await attempt(what, keep_record(sandbox));
 }
 
 }  // namespace
@@ -164,13 +175,14 @@ async::Task<void> Sandboxes::add_endpoint(std::shared_ptr<Sandbox> sandbox, cons
     WantedEndpoint wanted{network, std::move(settings)};
     co_await join_network(state, live, container, wanted);
     std::exception_ptr failure;
+    bool is_attached = false;
     try {
-        co_await enter_network(state, live, container, before, std::move(shim), *this);
+        co_await enter_network(state, live, container, before, std::move(shim), *this, is_attached);
     } catch (...) {
         failure = std::current_exception();
     }
     if (failure) {
-        co_await undo_enter(state, live, container, before);
+        co_await undo_enter(state, live, container, before, is_attached);
         std::rethrow_exception(failure);
     }
     state->services.networks.joined(*network, network_member(*live, live->places.size() - 1));
@@ -195,23 +207,22 @@ async::Task<void> Sandboxes::remove_endpoint(std::shared_ptr<Sandbox> sandbox,
     auto& endpoints = live->record_to_change().endpoints;
     endpoints.erase(endpoints.begin() + static_cast<ptrdiff_t>(index));
     state->services.networks.left(*place.network, container.id);
-    try {
-        take_settings(*state, *live, container);
-        if (!endpoint.names.empty()) co_await state->services.dns.remove(network_id, endpoint.id);
-        co_await set_routes(live);
-        co_await move_ports(state, live, container, before);
-        co_await keep_record(live);
-        co_await show_names(state, live);
-        co_await update_links(state, live);
-        std::vector<net::FlowFilter> flows;
-        if (!before.held.empty()) flows = flows_of(place);
-        for (net::FlowFilter& flow : datagram_flows(*live)) flows.push_back(std::move(flow));
-        co_await drop_flows(std::move(flows));
-    } catch (...) {
-        log::warning("disconnecting container {} from {}: {}", live->container_name, endpoint.network_name,
-                     current_exception_message());
-    }
-    state->services.networks.release(*place.network, place.lease);
+    take_settings(*state, *live, container);
+    std::string what =
+        fmt::format("disconnecting container {} from {}", live->container_name, endpoint.network_name);
+    if (!endpoint.names.empty()) co_await attempt(what, state->services.dns.remove(network_id, endpoint.id));
+    co_await attempt(what, set_routes(live));
+    co_await attempt(what, move_ports(state, live, container, before));
+    co_await attempt(what, move_rules(state, live, before));
+    co_await attempt(what, move_in_service(state, live));
+    co_await attempt(what, keep_record(live));
+    co_await attempt(what, show_names(state, live));
+    co_await attempt(what, update_links(state, live));
+    std::vector<net::FlowFilter> flows;
+    if (!before.held.empty()) flows = flows_of(place);
+    for (net::FlowFilter& flow : datagram_flows(*live)) flows.push_back(std::move(flow));
+    co_await attempt(what, drop_flows(std::move(flows)));
+    state->services.networks.release(*place.network, place.own);
 }
 
 async::Task<void> Sandboxes::renamed(std::shared_ptr<Sandbox> sandbox, const ContainerRecord& container) {
@@ -219,6 +230,7 @@ async::Task<void> Sandboxes::renamed(std::shared_ptr<Sandbox> sandbox, const Con
     LivePointer live = std::static_pointer_cast<LiveSandbox>(sandbox);
     if (!live || live->is_closed) co_return;
     live->container_name = container.name;
+    state->port_table.rename(container.id, container.name);
     for (size_t i = 0; i < live->places.size(); ++i)
         live->record_to_change().endpoints[i].names =
             endpoint_names(container, *live->places[i].network, live->places[i].settings);

@@ -132,6 +132,10 @@ net::FirewallChange rules_of(const LiveSandbox& sandbox) {
     net::FirewallChange change;
     if (!sandbox.service) change.ports = port_rules(sandbox);
     for (net::PortRule& rule : open_ports(sandbox)) change.ports.push_back(std::move(rule));
+    for (const net::HeldPort& held : held_ports(sandbox))
+        if (held.target) change.spliced.push_back({held.protocol, held.port, sandbox.record().container_id});
+    std::ranges::sort(change.spliced);
+    change.spliced.erase(std::ranges::unique(change.spliced).begin(), change.spliced.end());
     change.legs = leg_rules(sandbox);
     change.links = sandbox.link_rules;
     for (size_t i = 0; i < sandbox.places.size(); ++i) {
@@ -155,6 +159,8 @@ net::FirewallChange difference(const net::FirewallChange& before, const net::Fir
     gone(before.ports, now.ports, change.removed_ports);
     std::erase_if(change.removed_ports,
                   [&](const net::PortRule& rule) { return keys.contains(key_of(rule)); });
+    gone(now.spliced, before.spliced, change.spliced);
+    gone(before.spliced, now.spliced, change.removed_spliced);
     gone(now.legs, before.legs, change.legs);
     gone(before.legs, now.legs, change.removed_legs);
     gone(now.links, before.links, change.links);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a container's endpoints are: networks, addresses, names, default routes. Nothing of the kernel's.
+#include <linux/if.h>
+
 #include <algorithm>
 
 #include "base/strings.h"
@@ -38,10 +40,27 @@ std::string new_interface(const LiveSandbox& sandbox, const std::string& prefix)
     }
 }
 
+/// What the kernel takes, and no pattern of names ("eth%d").
+void check_interface(const LiveSandbox& sandbox, const std::string& name) {
+    auto is_bad = [](char letter) {
+        return letter <= ' ' || letter == '/' || letter == ':' || letter == '%' || letter == 0x7f;
+    };
+    if (name.size() >= IFNAMSIZ || name == "." || name == ".." || name == "lo" ||
+        std::ranges::any_of(name, is_bad))
+        throw make_error(ErrorKind::invalid_argument, "invalid interface name: {}", quote(name));
+    for (const Endpoint& endpoint : sandbox.record().endpoints)
+        if (endpoint.interface == name)
+            throw make_error(ErrorKind::invalid_argument,
+                             "interface name {} is that of the container's endpoint in network {}", name,
+                             endpoint.network_name);
+}
+
 std::string interface_of(const LiveSandbox& sandbox, const WantedEndpoint& wanted) {
     const auto& options = items(wanted.settings.DriverOpts);
-    if (auto named = options.find(kNameOption); named != options.end() && !named->second.empty())
+    if (auto named = options.find(kNameOption); named != options.end() && !named->second.empty()) {
+        check_interface(sandbox, named->second);
         return named->second;
+    }
     return new_interface(sandbox, wanted.network->interface_prefix());
 }
 
@@ -195,7 +214,7 @@ void add_place(Sandboxes::State& state, LiveSandbox& sandbox, const ContainerRec
         }
         endpoint.names = endpoint_names(container, network, wanted.settings);
         endpoint.gateway_priority = wanted.settings.GwPriority;
-        sandbox.places.push_back({wanted.network, lease, wanted.settings});
+        sandbox.places.push_back({wanted.network, lease, lease, wanted.settings});
         sandbox.record_to_change().endpoints.push_back(std::move(endpoint));
     } catch (...) {
         state.services.networks.release(network, lease);
@@ -208,7 +227,7 @@ void drop_place(Sandboxes::State& state, LiveSandbox& sandbox, size_t index) {
     sandbox.places.erase(sandbox.places.begin() + static_cast<ptrdiff_t>(index));
     auto& endpoints = sandbox.record_to_change().endpoints;
     endpoints.erase(endpoints.begin() + static_cast<ptrdiff_t>(index));
-    state.services.networks.release(*place.network, place.lease);
+    state.services.networks.release(*place.network, place.own);
 }
 
 void take_settings(Sandboxes::State& state, LiveSandbox& sandbox, const ContainerRecord& container) {
@@ -226,7 +245,7 @@ void take_settings(Sandboxes::State& state, LiveSandbox& sandbox, const Containe
             (bound != bindings.end() && !items(bound->second).empty()))
             sandbox.published.push_back(port);
     }
-    sandbox.service = service_settings(items(container.config.Labels));
+    sandbox.service = service_settings(container.service_labels);
     sandbox.has_health_check = is_health_checked(container.config);
     sandbox.record_to_change().service = sandbox.service ? sandbox.service->key : "";
 }

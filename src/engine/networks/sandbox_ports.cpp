@@ -246,12 +246,12 @@ std::vector<net::HeldPort> held_ports(const LiveSandbox& sandbox) {
     const std::vector<PublishedPort>& ports = sandbox.record().ports;
     KernelPaths paths = kernel_paths(ports);
     for (const PublishedPort& port : ports) {
-        // Nothing can splice SCTP: the kernel's rules alone carry it.
-        if (port.protocol == "sctp") continue;
         held.push_back({.protocol = protocol_of(port),
                         .address = host_address(port),
                         .port = port.host_port,
                         .target = splice_target(paths, port, targets)});
+        // Nothing can splice SCTP: the kernel's rules alone carry it.
+        if (port.protocol == "sctp") held.back().target.reset();
     }
     return held;
 }

@@ -110,6 +110,12 @@ TEST_F(SandboxTest, WithoutIpv6OfTheContainerTheHolderPassesItOnToTheHostsOwnPor
     EXPECT_FALSE(held[0].target) << "the kernel leads it there";
     EXPECT_EQ(held[1].target, std::pair(ip("127.0.0.1"), uint16_t{8080}));
     EXPECT_EQ(held[2].target, std::pair(ip("172.17.0.2"), uint16_t{53})) << "no IPv4 port beside it";
+    // Internal networks must not get out by them.
+    std::string id = sandbox.record().container_id;
+    net::FirewallChange rules = rules_of(sandbox);
+    EXPECT_THAT(rules.spliced, ElementsAre(net::SplicedPort{Protocol::tcp, 8080, id},
+                                           net::SplicedPort{Protocol::udp, 5353, id}));
+    EXPECT_EQ(difference(rules, {}).removed_spliced, rules.spliced);
 }
 
 TEST_F(SandboxTest, WithBothFamiliesTheKernelLeadsAllButTheLoopbackAddress) {
@@ -117,11 +123,13 @@ TEST_F(SandboxTest, WithBothFamiliesTheKernelLeadsAllButTheLoopbackAddress) {
     publish("tcp", 80, "::", 8080);
     publish("tcp", 81, "fd99::1", 8081);
     publish("sctp", 82, "0.0.0.0", 8082);
-    EXPECT_EQ(port_rules(sandbox).size(), 3u);
+    publish("sctp", 82, "::", 8082);
+    EXPECT_EQ(port_rules(sandbox).size(), 4u);
     std::vector<net::HeldPort> held = held_ports(sandbox);
-    ASSERT_EQ(held.size(), 2u);
+    ASSERT_EQ(held.size(), 4u);
     EXPECT_EQ(held[0].target, std::pair(ip("fd00::2"), uint16_t{80})) << "for [::1]";
     EXPECT_FALSE(held[1].target);
+    EXPECT_FALSE(held[2].target || held[3].target) << "SCTP is never spliced";
 }
 
 TEST_F(SandboxTest, RulesChangeByTheirDifference) {

@@ -86,8 +86,9 @@ void Sandboxes::joined_plain(const ContainerRecord& container, bool is_news) {
     std::shared_ptr<const NetworkRecord> network =
         name.empty() ? nullptr : state_->services.networks.find(name);
     if (!network || !container.networking.EndpointsConfig.contains(name)) return;
-    std::string& id = state_->plain[container.id];
-    id = random_hex(32);
+    auto [known, is_new] = state_->plain.try_emplace(container.id);
+    std::string& id = known->second;
+    if (is_new) id = random_hex(32);
     NetworkMember member{.container_id = container.id, .container_name = container.name, .endpoint_id = id};
     state_->services.networks.joined(*network, std::move(member), is_news);
 }

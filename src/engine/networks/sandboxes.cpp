@@ -65,19 +65,12 @@ async::Task<void> take_namespace(SandboxesPointer state, LivePointer sandbox) {
             endpoint.host_interface = state->pool.new_interface_name();
 }
 
-async::Task<void> attempt(std::string what, async::Task<void> step) {
-    try {
-        co_await std::move(step);
-    } catch (...) {
-        log::warning("{}: {}", what, current_exception_message());
-    }
-}
-
 async::Task<void> remove_rules(SandboxesPointer state, LivePointer sandbox) {
     net::FirewallChange rules = rules_of(*sandbox), change;
     change.removed_ports = std::move(rules.ports);
     change.removed_links = std::move(rules.links);
     change.removed_legs = std::move(rules.legs);
+    change.removed_spliced = std::move(rules.spliced);
     change.unseparated = std::move(rules.separated);
     if (!change.is_empty()) co_await state->services.firewall.apply(std::move(change));
 }
@@ -96,7 +89,7 @@ async::Task<void> remove_traces(LivePointer sandbox, bool with_interfaces) {
             for (const auto& prefix : {place.lease.v4, place.lease.v6})
                 if (prefix) filters.push_back({.reply_source = prefix->address});
     std::vector<std::string> interfaces;
-    if (with_interfaces)
+    if (with_interfaces && sandbox->namespace_fd)
         for (const Endpoint& endpoint : sandbox->record().endpoints) interfaces.push_back(endpoint.interface);
     if (filters.empty() && interfaces.empty()) co_return;
     auto work = [&] {
@@ -108,6 +101,14 @@ async::Task<void> remove_traces(LivePointer sandbox, bool with_interfaces) {
 
 }  // namespace
 
+async::Task<void> attempt(std::string what, async::Task<void> step) {
+    try {
+        co_await std::move(step);
+    } catch (...) {
+        log::warning("{}: {}", what, current_exception_message());
+    }
+}
+
 async::Task<void> drop_flows(std::vector<net::FlowFilter> filters) {
     if (filters.empty()) co_return;
     auto work = [&filters] { net::forget_flows(filters); };
@@ -117,6 +118,7 @@ async::Task<void> drop_flows(std::vector<net::FlowFilter> filters) {
 Sandboxes::State::State(Dependencies dependencies)
     : services(std::move(dependencies)),
       pool(services.control, machine_tag(services.config), kPoolSize),
+      restored(services.control),
       has_ipv6(access("/proc/net/if_inet6", F_OK) == 0) {}
 
 Sandboxes::Sandboxes(Dependencies dependencies) : state_(std::make_shared<State>(std::move(dependencies))) {}
@@ -141,6 +143,8 @@ async::Task<void> join_network(SandboxesPointer state, LivePointer sandbox, cons
 
 async::Task<std::shared_ptr<Sandbox>> Sandboxes::open(const ContainerRecord& container, std::string bundle) {
     SandboxesPointer state = state_;
+    // A restart policy's may come before all that runs is known to the port holder.
+    if (!state->is_restored) co_await state->restored.wait();
     std::vector<WantedEndpoint> wanted = wanted_endpoints(container, state->services.networks);
     if (wanted.empty()) co_return nullptr;
     LivePointer sandbox = make_sandbox(container, std::move(bundle));
@@ -196,11 +200,12 @@ async::Task<void> Sandboxes::close(std::shared_ptr<Sandbox> sandbox, bool is_sha
     if (is_restored) held = held_ports(*live);
     co_await attempt(what, release_ports(state, live, std::move(held)));
     for (const LiveSandbox::Place& place : live->places)
-        state->services.networks.release(*place.network, place.lease);
+        state->services.networks.release(*place.network, place.own);
     live->places.clear();
     live->record_to_change().endpoints.clear();
     live->namespace_fd.reset();
     live->to_park = {};
+    live->kept = {};
 }
 
 }  // namespace berth::engine

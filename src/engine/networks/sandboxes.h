@@ -112,14 +112,24 @@ class Sandboxes {
     /// may be repeated.
     async::Task<void> close(std::shared_ptr<Sandbox> sandbox, bool is_shared = false);
 
-    /// After a restart of the daemon: the sandbox of a container that runs, from network.json. First all are
-    /// adopted (addresses, ports and names are taken again; rules are collected), then restore() puts them in
-    /// the kernel in one go. Null where it has none. `shim` may be null: it doesn't answer.
-    async::Task<std::shared_ptr<Sandbox>> adopt(const ContainerRecord& container, std::string bundle,
-                                                pid_t pid, std::shared_ptr<shim::AsyncClient> shim);
-    /// Starts the firewall with everything that is known, and the port holder; then removes endpoints that
-    /// the containers' records don't have (of a connect or disconnect that was cut short). Whose those were.
-    async::Task<std::vector<std::string>> restore();
+    /// After a restart of the daemon, for each container that may still run, from network.json, in order:
+    ///
+    ///   claim for all, in memory alone: nobody else gets their addresses and ports, whatever shims answer
+    ///   -> adopt where the shim says that it runs; close where it doesn't; show where there is no answer yet
+    ///   -> restore (packet rules, held ports, names); opening waits for it
+    ///   -> remove_strays; adopt (or close) of the late ones, whenever they answer
+    std::shared_ptr<Sandbox> claim(const ContainerRecord& container, std::string bundle, SandboxRecord kept);
+    /// Its namespace is that of `pid`, which the shim must have told: another process may have that of the
+    /// daemon's records. Takes the DNS sockets that the shim has kept. Failures are logged.
+    async::Task<void> adopt(std::shared_ptr<Sandbox> sandbox, const ContainerRecord& container, pid_t pid,
+                            std::shared_ptr<shim::AsyncClient> shim);
+    /// Networks, services and others' names know of it; nothing in its namespace is touched.
+    async::Task<void> show(std::shared_ptr<Sandbox> sandbox);
+    /// Starts the firewall with everything that is claimed, and the port holder; answers names.
+    async::Task<void> restore();
+    /// Endpoints that the container's record doesn't have (of a connect or disconnect that was cut short).
+    bool has_strays(const Sandbox& sandbox) const;
+    async::Task<void> remove_strays(std::shared_ptr<Sandbox> sandbox, const ContainerRecord& container);
 
     /// For a container that runs without a network and is about to get its first one.
     async::Task<std::shared_ptr<Sandbox>> open_running(const ContainerRecord& container, std::string bundle,

@@ -16,6 +16,7 @@ namespace berth::engine {
 namespace {
 
 ListenWatch::Probe make_listen_probe(int netns) {
+    if (netns < 0) return [](const ContainerPort&) { return true; };
     auto probe = std::make_shared<net::ListenProbe>(netns);
     return [probe](const ContainerPort& port) { return probe->listens(port.first, port.second); };
 }
@@ -49,10 +50,16 @@ struct ServicePorts::State {
         if (!dependencies.make_probe) dependencies.make_probe = make_listen_probe;
     }
 
-    /// The rules of what is dirty go to the kernel. Ends when they are there, whoever brought them.
-    static async::Task<void> apply(std::shared_ptr<State> state);
-    /// As apply; false where it failed, which is logged.
-    static async::Task<bool> try_apply(std::shared_ptr<State> state);
+    /// The rules of what is dirty go to the kernel. Ends when they are there, whoever brought them. Throws
+    /// where those of service `own` are not; of others it is logged.
+    static async::Task<void> apply(std::shared_ptr<State> state, std::string own);
+    /// As apply, and logs.
+    static async::Task<void> try_apply(std::shared_ptr<State> state, std::string own);
+    /// After a look at ports. False: something is left to be tried again.
+    static async::Task<bool> apply_seen(std::shared_ptr<State> state);
+    static async::Task<void> commit(std::shared_ptr<State> state, std::set<std::string> keys);
+    static async::Task<std::exception_ptr> commit_one(std::shared_ptr<State> state,
+                                                      std::set<std::string> keys);
     async::Task<void> take_address(std::shared_ptr<const NetworkRecord> network, ServiceSettings settings);
     async::Task<void> show_names(std::string network_id, std::vector<std::string> names);
     async::Task<void> forget_removed_networks();
@@ -76,6 +83,14 @@ struct ServicePorts::State {
 
 namespace {
 
+void log_failure(const std::string& service, std::exception_ptr failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const Error& error) {
+        log::warning("packet rules of service {}: {}", service, error.what());
+    }
+}
+
 void append(net::FirewallChange& all, net::FirewallChange more) {
     auto move_into = [](auto& to, auto& from) {
         to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
@@ -88,10 +103,7 @@ void append(net::FirewallChange& all, net::FirewallChange more) {
 
 }  // namespace
 
-async::Task<void> ServicePorts::State::apply(std::shared_ptr<State> state) {
-    async::Semaphore::Permit permit = co_await state->order.acquire();
-    if (!state->is_started || state->dirty.empty()) co_return;
-
+async::Task<void> ServicePorts::State::commit(std::shared_ptr<State> state, std::set<std::string> keys) {
     struct Attempt {
         State& owner;
         std::map<std::string, ServiceRules> after;
@@ -105,7 +117,8 @@ async::Task<void> ServicePorts::State::apply(std::shared_ptr<State> state) {
     } attempt{*state, {}};
     net::FirewallChange change;
     std::vector<net::FlowFilter> stale;
-    for (const std::string& key : std::exchange(state->dirty, {})) {
+    for (const std::string& key : keys) {
+        state->dirty.erase(key);
         ServiceRules& after = attempt.after[key] = state->table.rules(key);
         const ServiceRules& before = state->applied[key];
         append(change, difference(before, after, state->uncertain.contains(key)));
@@ -122,15 +135,51 @@ async::Task<void> ServicePorts::State::apply(std::shared_ptr<State> state) {
     co_await forget(std::move(stale));
 }
 
-async::Task<bool> ServicePorts::State::try_apply(std::shared_ptr<State> state) {
-    if (!state) co_return true;
+async::Task<std::exception_ptr> ServicePorts::State::commit_one(std::shared_ptr<State> state,
+                                                                std::set<std::string> keys) {
     try {
-        co_await apply(std::move(state));
-    } catch (const Error& error) {
-        log::warning("rules of service ports: {}", error.what());
-        co_return false;
+        co_await commit(std::move(state), std::move(keys));
+    } catch (const Error&) {
+        co_return std::current_exception();
     }
-    co_return true;
+    co_return nullptr;
+}
+
+async::Task<void> ServicePorts::State::apply(std::shared_ptr<State> state, std::string own) {
+    async::Semaphore::Permit permit = co_await state->order.acquire();
+    if (!state->is_started || state->dirty.empty()) co_return;
+    const std::set<std::string> keys = state->dirty;
+    std::exception_ptr failure = co_await commit_one(state, keys);
+    if (!failure) co_return;
+    std::exception_ptr own_failure = keys.contains(own) ? failure : nullptr;
+    if (keys.size() > 1) {
+        // One service's rules may be what the kernel refuses: the others go on without it.
+        for (const std::string& key : keys) {
+            std::set<std::string> alone{key};
+            failure = co_await commit_one(state, std::move(alone));
+            if (key == own)
+                own_failure = failure;
+            else if (failure)
+                log_failure(key, failure);
+        }
+    } else if (!own_failure) {
+        log_failure(*keys.begin(), failure);
+    }
+    if (own_failure) std::rethrow_exception(own_failure);
+}
+
+async::Task<void> ServicePorts::State::try_apply(std::shared_ptr<State> state, std::string own) {
+    try {
+        co_await apply(std::move(state), own);
+    } catch (const Error&) {
+        log_failure(own, std::current_exception());
+    }
+}
+
+async::Task<bool> ServicePorts::State::apply_seen(std::shared_ptr<State> state) {
+    if (!state) co_return true;
+    co_await apply(state, "");
+    co_return state->dirty.empty();
 }
 
 net::FirewallChange ServicePorts::rules() {
@@ -149,7 +198,7 @@ net::FirewallChange ServicePorts::rules() {
 async::Task<void> ServicePorts::begin() {
     std::shared_ptr<State> state = state_;
     state->is_started = true;
-    co_await State::apply(state);
+    co_await State::apply(state, "");
 }
 
 // --- virtual addresses
@@ -222,7 +271,7 @@ async::Task<size_t> ServicePorts::drop_unused(std::shared_ptr<const NetworkRecor
         state->table.drop_address(key.second, key.first);
         state->dirty.insert(key.second);
     }
-    co_await State::try_apply(state);
+    co_await State::try_apply(state, "");
     for (const auto& [key, place] : unused) {
         co_await state->show_names(key.first, place.names);
         co_await state->dependencies.networks.drop_virtual_address(*network, key.second);
@@ -240,7 +289,7 @@ ServicePorts::ServicePorts(Dependencies dependencies)
         std::shared_ptr<State> state = weak.lock();
         return state ? state->seen(id, std::move(listening)) : ListenWatch::Pace::idle;
     };
-    owner.look_done = [weak = std::weak_ptr(state_)] { return State::try_apply(weak.lock()); };
+    owner.look_done = [weak = std::weak_ptr(state_)] { return State::apply_seen(weak.lock()); };
     state_->watch = std::make_unique<ListenWatch>(state_->dependencies.control, std::move(owner));
 }
 
@@ -290,7 +339,7 @@ async::Task<void> ServicePorts::joined(ServiceMember member, int netns) {
 
     std::exception_ptr failure;
     try {
-        co_await State::apply(state);
+        co_await State::apply(state, settings.key);
         for (const auto& [network, address] : networks) {
             auto place = state->places.find({network->id, settings.key});
             if (place == state->places.end()) continue;
@@ -311,18 +360,20 @@ async::Task<void> ServicePorts::set_healthy(std::string container_id, bool healt
     std::shared_ptr<State> state = state_;
     const ServiceMember* member = state->table.find(container_id);
     if (member == nullptr) co_return;
-    if (state->table.set_healthy(container_id, healthy)) state->dirty.insert(member->settings.key);
-    co_await State::apply(state);
+    const std::string key = member->settings.key;
+    if (state->table.set_healthy(container_id, healthy)) state->dirty.insert(key);
+    co_await State::apply(state, key);
 }
 
 async::Task<bool> ServicePorts::leave(std::string container_id) {
     std::shared_ptr<State> state = state_;
     const ServiceMember* member = state->table.find(container_id);
     if (member == nullptr) co_return false;
+    const std::string key = member->settings.key;
     bool was_in = state->table.leave(container_id);
-    if (was_in) state->dirty.insert(member->settings.key);
+    if (was_in) state->dirty.insert(key);
     // Also where it was not: an earlier call may be on its way.
-    co_await State::try_apply(state);
+    co_await State::try_apply(state, key);
     co_return was_in;
 }
 
@@ -330,9 +381,10 @@ async::Task<void> ServicePorts::rejoin(std::string container_id) {
     std::shared_ptr<State> state = state_;
     const ServiceMember* member = state->table.find(container_id);
     if (member == nullptr) co_return;
-    if (state->table.rejoin(container_id)) state->dirty.insert(member->settings.key);
+    const std::string key = member->settings.key;
+    if (state->table.rejoin(container_id)) state->dirty.insert(key);
     state->watch->look(container_id);
-    co_await State::apply(state);
+    co_await State::apply(state, key);
 }
 
 async::Task<void> ServicePorts::ended(std::string container_id) {
@@ -340,8 +392,9 @@ async::Task<void> ServicePorts::ended(std::string container_id) {
     const ServiceMember* member = state->table.find(container_id);
     if (member == nullptr) co_return;
     state->watch->remove(container_id);
-    if (auto key = state->table.remove(container_id)) state->dirty.insert(*key);
-    co_await State::try_apply(state);
+    const std::string key = *state->table.remove(container_id);
+    state->dirty.insert(key);
+    co_await State::try_apply(state, key);
 }
 
 std::optional<std::chrono::seconds> ServicePorts::drain_of(const std::string& container_id) const {

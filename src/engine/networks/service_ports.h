@@ -57,7 +57,8 @@ class ServicePorts {
     async::Task<void> begin();
 
     /// The container's network is there (its program has not started), or has changed. `netns` is borrowed
-    /// for the call. Where it throws the container is in no service.
+    /// for the call; -1: not known yet, its ports count as listening until the next call. Where it throws the
+    /// container is in no service.
     async::Task<void> joined(ServiceMember member, int netns);
     /// Before the health state is shown: returns when the rules have it. Nothing for others.
     async::Task<void> set_healthy(std::string container_id, bool healthy);

@@ -86,6 +86,7 @@ class ServicePortsTest : public testing::Test {
             if (error.kind() != ErrorKind::unavailable) throw;
             GTEST_SKIP() << error.what();
         }
+        run(networks_->open(true));
         run(services_->begin());
         spec::api::NetworkCreateRequest request;
         request.Name = "lan";
@@ -193,7 +194,8 @@ class ServicePortsTest : public testing::Test {
 
     /// Lets the daemon's side go on until this many connections are spread so.
     async::Task<void> until(Counts wanted, int count) {
-        while (connect_often(count) != wanted) co_await async::sleep_for(2ms);
+        Counts found;
+        while (found != wanted) found = co_await async::run_blocking([&] { return connect_often(count); });
     }
     void wait_for(Counts wanted, int count) { run(until(std::move(wanted), count)); }
 
@@ -319,6 +321,7 @@ TEST_F(ServicePortsTest, ADaemonThatComesBackKnowsAtOnceWhoListens) {
     ASSERT_EQ(rules.services.size(), 1u);
     EXPECT_THAT(rules.services[0].targets, ElementsAre(std::pair(a.address, uint16_t{80})));
     run(firewall_->start(all_rules()));
+    run(networks_->open(true));
     run(services_->begin());
     EXPECT_EQ(connect_often(4), (Counts{{"a", 4}}));
     b.listen();

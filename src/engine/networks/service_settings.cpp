@@ -49,6 +49,14 @@ std::string_view to_string(net::Balance balance) {
     return "";
 }
 
+std::map<std::string, std::string> service_labels(const std::map<std::string, std::string>& labels) {
+    std::map<std::string, std::string> own;
+    for (const char* name : {"berth.service", "berth.balance", "berth.drain", "com.docker.compose.project",
+                             "com.docker.compose.service", "com.docker.compose.oneoff"})
+        if (auto found = labels.find(name); found != labels.end()) own.insert(*found);
+    return own;
+}
+
 std::optional<ServiceSettings> service_settings(const std::map<std::string, std::string>& labels) {
     ServiceSettings settings;
     if (std::string name = label(labels, "berth.service"); !name.empty()) {

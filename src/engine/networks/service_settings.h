@@ -10,7 +10,7 @@
 
 namespace berth::engine {
 
-/// What a container's labels say of its service:
+/// What the labels of a create request say of the container's service:
 ///
 ///   berth.service                                        its service; counts more than Compose's
 ///   com.docker.compose.project, com.docker.compose.service   the same of Compose. Its one-off containers
@@ -23,6 +23,10 @@ struct ServiceSettings {
     net::Balance balance = net::Balance::round_robin;
     std::chrono::seconds drain{0};
 };
+
+/// Those of a create request that say something of this, to be kept with the container: an image's labels
+/// (Compose puts its own on what it builds) make no container a replica.
+std::map<std::string, std::string> service_labels(const std::map<std::string, std::string>& labels);
 
 /// Nothing where the container belongs to no service. invalid_argument where a value is none of its words.
 std::optional<ServiceSettings> service_settings(const std::map<std::string, std::string>& labels);

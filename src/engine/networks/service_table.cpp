@@ -7,6 +7,9 @@ namespace berth::engine {
 
 namespace {
 
+/// `--expose 1-65535` tells nothing, and would have to be looked at port by port.
+constexpr size_t kMostExposed = 64;
+
 /// By address, so that a daemon that comes back makes the same rules.
 template <typename Targets>
 void put_in_order(Targets& targets) {
@@ -105,7 +108,7 @@ bool ServiceTable::Entry::answers(const ContainerPort& port) const {
 bool ServiceTable::Entry::answers_any() const {
     if (has_left) return false;
     if (member.has_health_check) return is_healthy;
-    if (member.exposed.empty() && member.ports.empty()) return true;
+    if (member.exposed.size() > kMostExposed || (member.exposed.empty() && member.ports.empty())) return true;
     return std::ranges::any_of(watched(member), [&](const auto& port) { return listening.contains(port); });
 }
 
@@ -215,7 +218,8 @@ std::vector<std::string> ServiceTable::keys() const {
 }
 
 std::vector<ContainerPort> ServiceTable::watched(const ServiceMember& member) {
-    std::vector<ContainerPort> ports = member.exposed;
+    std::vector<ContainerPort> ports;
+    if (member.exposed.size() <= kMostExposed) ports = member.exposed;
     for (const net::PortRule& port : member.ports) ports.emplace_back(port.protocol, port.to_port);
     put_in_order(ports);
     return ports;

@@ -31,8 +31,8 @@ struct ServiceMember {
     std::vector<net::PortRule> ports;
     /// Its address on each bridge network with names: for the virtual addresses.
     std::vector<std::pair<std::shared_ptr<const NetworkRecord>, net::IpAddress>> networks;
-    /// Ports that it exposes or publishes: ready for a virtual address once one of them listens. Without any
-    /// it is ready at once.
+    /// Ports that it exposes or publishes: ready for a virtual address once one of them listens. Without any,
+    /// or with more than 64, it is ready at once.
     std::vector<ContainerPort> exposed;
 };
 

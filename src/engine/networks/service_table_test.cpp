@@ -95,6 +95,11 @@ TEST(ServiceSettingsTest, WordsThatAreNoneAreRefused) {
     EXPECT_EQ(service_settings({{"berth.service", "a"}, {"berth.drain", "3s"}})->drain.count(), 3);
 }
 
+TEST(ServiceSettingsTest, OnlyTheLabelsOfServicesAreKept) {
+    Labels own = service_labels({{"berth.service", "a"}, {"tier", "front"}, {"berth.drain", "1"}});
+    EXPECT_EQ(own, (Labels{{"berth.service", "a"}, {"berth.drain", "1"}}));
+}
+
 TEST(ServiceTableTest, APortIsATargetOnceItListens) {
     ServiceTable table;
     table.join(replica("a", "10.0.0.2"));
@@ -236,6 +241,12 @@ TEST(ServiceTableTest, WithoutKnownPortsAMemberIsReadyAtOnce) {
     table.join(std::move(member));
     EXPECT_THAT(table.rules("shop/web").addresses.at(ip("10.0.0.100")).targets, SizeIs(1));
     EXPECT_TRUE(table.is_settled("a"));
+}
+
+TEST(ServiceTableTest, AWideExposeTellsNothing) {
+    ServiceMember member = replica("a", "10.0.0.2");
+    for (uint16_t port = 1; port <= 65; ++port) member.exposed.emplace_back(Protocol::tcp, port);
+    EXPECT_THAT(ServiceTable::watched(member), ElementsAre(ContainerPort(Protocol::tcp, 80)));
 }
 
 TEST(ServiceRulesTest, OnlyWhatDiffersChanges) {

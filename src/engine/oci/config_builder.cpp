@@ -192,9 +192,11 @@ std::string build_config_text(const BuildInput& input) {
                        std::string_view(text).substr(at));
 }
 
-std::vector<std::string> container_environment(const spec::api::ContainerConfig& config, bool terminal) {
+std::vector<std::string> container_environment(const spec::api::ContainerConfig& config, bool terminal,
+                                               const std::vector<std::string>& links) {
     std::vector<std::string> defaults = {kDefaultPath, "HOSTNAME=" + config.Hostname};
     if (terminal) defaults.emplace_back("TERM=xterm");
+    defaults.insert(defaults.end(), links.begin(), links.end());
     return merge_environment(std::move(defaults), items(config.Env));
 }
 

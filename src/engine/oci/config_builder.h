@@ -57,7 +57,8 @@ spec::Config build_config(const BuildInput& input);
 std::string build_config_text(const BuildInput& input);
 
 /// PATH, HOSTNAME, TERM (with a terminal), and over them the container's own variables.
-std::vector<std::string> container_environment(const spec::api::ContainerConfig& config, bool terminal);
+std::vector<std::string> container_environment(const spec::api::ContainerConfig& config, bool terminal,
+                                               const std::vector<std::string>& links = {});
 
 /// Below the daemon's or the container's own parent: "/docker/<id>".
 std::string container_cgroup_path(const std::string& id, const spec::api::HostConfig& host_config,

@@ -41,10 +41,17 @@ void check_health(const spec::api::HealthConfig& health) {
     check(health.StartInterval, "StartInterval");
 }
 
+/// What becomes a word in /etc/hosts.
+void check_host_name(std::string_view what, std::string_view name) {
+    bool is_word = std::ranges::none_of(name, [](unsigned char c) { return c <= ' ' || c == 0x7f; });
+    if (!is_word) fail("invalid {}: {}: blanks and control characters are not allowed", what, quote(name));
+}
+
 /// "name:address"; the address may be "host-gateway", and an IPv6 one has colons itself.
 void check_extra_host(const std::string& host) {
     size_t at = host.find_first_of("=:");
     if (at == std::string::npos || at == 0) fail("bad format for add-host: {}", quote(host));
+    check_host_name("name in add-host", std::string_view(host).substr(0, at));
     std::string address = host.substr(at + 1);
     if (address == "host-gateway") return;
     if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
@@ -54,20 +61,27 @@ void check_extra_host(const std::string& host) {
         fail("invalid IP address in add-host: {}", quote(address));
 }
 
-bool is_port(std::string_view text) {
-    return parse_number<uint16_t>(text).has_value();
+/// "8080", "8080-8090"; "": any.
+bool is_range(std::string_view text) {
+    if (text.empty()) return true;
+    size_t dash = text.find('-');
+    auto first = parse_number<uint16_t>(text.substr(0, dash));
+    auto last = dash == text.npos ? first : parse_number<uint16_t>(text.substr(dash + 1));
+    return first && last && *first <= *last;
+}
+
+void check_port(const std::string& port) {
+    std::string_view number = std::string_view(port).substr(0, port.find('/'));
+    if (parse_number<uint16_t>(number).value_or(0) == 0)
+        fail("invalid port specification: {}", quote(number));
 }
 
 void check_ports(const spec::api::PortMap& ports) {
     for (const auto& [port, bindings] : ports) {
-        std::string_view number = std::string_view(port).substr(0, port.find('/'));
-        if (!is_port(number)) fail("invalid port specification: {}", quote(number));
+        check_port(port);
         for (const auto& binding : items(bindings)) {
             std::string_view range = std::string_view(binding.HostPort).substr(0, binding.HostPort.find('/'));
-            size_t dash = range.find('-');
-            bool valid = range.empty() || (is_port(range.substr(0, dash)) &&
-                                           (dash == range.npos || is_port(range.substr(dash + 1))));
-            if (!valid) fail("invalid port specification: {}", quote(binding.HostPort));
+            if (!is_range(range)) fail("invalid port specification: {}", quote(binding.HostPort));
         }
     }
 }
@@ -137,6 +151,10 @@ void check_container_config(const ContainerConfig& config) {
     for (const std::string& variable : items(config.Env))
         if (variable.empty() || variable.starts_with('=')) fail("invalid environment variable: {}", variable);
     if (config.Healthcheck) check_health(*config.Healthcheck);
+    check_host_name("hostname", config.Hostname);
+    check_host_name("domainname", config.Domainname);
+    for (const auto& [port, nothing] : config.ExposedPorts)
+        if (port == "0" || port.starts_with("0/")) check_port(port);
 }
 
 void check_restart_policy(const spec::api::RestartPolicy& policy) {
@@ -155,6 +173,7 @@ void check_host_config(const HostConfig& host_config) {
     if (host_config.AutoRemove && !policy.Name.empty() && policy.Name != "no")
         fail("can't create 'AutoRemove' container with restart policy");
     for (const std::string& host : items(host_config.ExtraHosts)) check_extra_host(host);
+    for (const std::string& link : items(host_config.Links)) check_host_name("link", link);
     check_ports(items(host_config.PortBindings));
     check_restart_policy(policy);
     normalize_capabilities(items(host_config.CapAdd), "CapAdd");

@@ -77,16 +77,6 @@ void fill_defaults(HostConfig& host_config, const CreateFacts& facts) {
     }
 }
 
-void check_networks(const CreatePlan& plan, const CreateFacts& facts) {
-    auto need = [&](const std::string& name) {
-        if (!is_user_network(name)) return;
-        if (!facts.network_exists || !facts.network_exists(name))
-            throw make_error(ErrorKind::not_found, "network {} not found", name);
-    };
-    need(plan.host_config.NetworkMode);
-    for (const auto& [name, settings] : plan.networking.EndpointsConfig) need(name);
-}
-
 /// "container" or "container:alias".
 void check_links(const HostConfig& host_config, const CreateFacts& facts) {
     for (const std::string& link : items(host_config.Links)) {
@@ -144,7 +134,6 @@ CreatePlan apply_create_rules(const CreateFacts& facts, spec::api::ContainerCrea
     plan.args = std::move(command.args);
     choose_hostname(plan, facts);
 
-    check_networks(plan, facts);
     check_links(plan.host_config, facts);
     plan.quota_bytes = read_quota(plan.host_config);
     return plan;

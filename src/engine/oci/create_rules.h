@@ -27,8 +27,6 @@ struct CreateFacts {
     /// The full id of a container, by anything that names it; nothing where there is none. For the modes
     /// "container:x".
     std::function<std::optional<std::string>(std::string_view)> container_id;
-    /// Whether there is a network of this name or id; not asked for bridge, host and none.
-    std::function<bool(std::string_view)> network_exists;
 };
 
 /// What is recorded of a new container.
@@ -42,8 +40,9 @@ struct CreatePlan {
     std::vector<std::string> warnings;  ///< for CreateResponse
 };
 
-/// invalid_argument for what is wrong, not_found for a network that isn't there, not_implemented for what
-/// Berth doesn't have. Pure but for stat(2) calls.
+/// invalid_argument for what is wrong, not_implemented for what Berth doesn't have. A network that isn't
+/// there is the start's matter: clients take a 404 here for a missing image, and pull it. Pure but for
+/// stat(2) calls.
 CreatePlan apply_create_rules(const CreateFacts& facts, spec::api::ContainerCreateRequest request);
 
 /// "", no, always, unless-stopped, on-failure; also for update.

@@ -26,7 +26,8 @@ spec::Process build_exec_process(const ExecInput& input) {
     spec::Process process = base_process(input.id, std::move(user), input.host_config, options, capabilities,
                                          input.daemon, input.host);
     process.args = items(request.Cmd);
-    process.env = merge_environment(container_environment(input.config, request.Tty), items(request.Env));
+    process.env = merge_environment(container_environment(input.config, request.Tty, input.link_variables),
+                                    items(request.Env));
     process.cwd = working_folder(request.WorkingDir.empty() ? input.config.WorkingDir : request.WorkingDir);
     process.terminal = request.Tty;
     if (request.Tty && request.ConsoleSize && request.ConsoleSize->size() == 2 &&

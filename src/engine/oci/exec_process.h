@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "engine/config/daemon_config.h"
 #include "engine/oci/host_facts.h"
@@ -21,6 +22,8 @@ struct ExecInput {
     /// A descriptor of the running container's root folder (/proc/<pid>/root), borrowed; -1: numeric users
     /// only.
     int root = -1;
+    /// "DB_PORT=tcp://…", which the container's own override.
+    std::vector<std::string> link_variables = {};
 };
 
 /// The container's own process with the request's command, user, variables, folder and terminal; Privileged

@@ -21,13 +21,14 @@ struct ExecCase : CreateCase {
     spec::api::ExecCreateRequest request;
 
     ExecCase() { request.Cmd = {"ls", "-l"}; }
-    spec::Process build() {
+    spec::Process build(std::vector<std::string> links = {}) {
         return build_exec_process({.id = kTestId,
                                    .config = plan.config,
                                    .host_config = plan.host_config,
                                    .request = request,
                                    .daemon = daemon,
-                                   .host = host});
+                                   .host = host,
+                                   .link_variables = std::move(links)});
     }
 };
 
@@ -45,6 +46,14 @@ TEST(ExecProcess, IsLikeTheContainersOwn) {
     EXPECT_EQ(process.oomScoreAdj, 5);
     ASSERT_EQ(process.rlimits.size(), 1U);
     EXPECT_FALSE(process.terminal);
+}
+
+TEST(ExecProcess, KnowsTheContainersLinks) {
+    ExecCase exec;
+    exec.request.Env = {"DB_NAME=mine"};
+    spec::Process process = exec.build({"DB_PORT=tcp://172.17.0.2:80", "DB_NAME=/web/db", "B=link"});
+    EXPECT_THAT(process.env, testing::IsSupersetOf({"DB_PORT=tcp://172.17.0.2:80", "DB_NAME=mine", "B=1"}));
+    EXPECT_THAT(process.env, testing::Not(Contains("B=link")));
 }
 
 TEST(ExecProcess, FollowsTheRequest) {

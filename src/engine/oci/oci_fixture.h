@@ -52,14 +52,9 @@ struct CreateCase {
     spec::ImageRunConfig image;
 
     CreatePlan apply(const std::string& text) const {
-        CreateFacts facts{daemon,
-                          host,
-                          kTestId,
-                          &image,
-                          [](std::string_view name) {
+        CreateFacts facts{daemon, host, kTestId, &image, [](std::string_view name) {
                               return name == "web" ? std::optional(std::string(64, 'b')) : std::nullopt;
-                          },
-                          [](std::string_view name) { return name == "net"; }};
+                          }};
         return apply_create_rules(facts, spec::api::decode_container_create_request(json::parse(text)));
     }
     /// With Cmd and `more` members of HostConfig.

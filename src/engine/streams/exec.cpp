@@ -188,10 +188,11 @@ async::Task<std::string> Execs::State::process_of(std::shared_ptr<Exec> exec,
     auto build = [id = container->id(), config = container->record().config,
                   host_config = container->record().host_config, wanted = exec->request,
                   daemon = dependencies.config, host = dependencies.host, pid = container->state().pid,
+                  links = container->link_variables,
                   size = console_size(request.ConsoleSize, exec->request.ConsoleSize)] {
         UniqueFd root;
         if (pid > 0) root = sys::open_file(fmt::format("/proc/{}/root", pid), O_PATH | O_DIRECTORY);
-        ExecInput input{id, config, host_config, wanted, daemon, host, root.get()};
+        ExecInput input{id, config, host_config, wanted, daemon, host, root.get(), links};
         spec::Process process = build_exec_process(input);
         if (wanted.Tty && size) process.consoleSize = *size;
         return json::print(json::encode(process));

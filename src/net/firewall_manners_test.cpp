@@ -4,7 +4,6 @@
 
 #include "net/firewall.h"
 #include "net/firewall_fixture.h"
-#include "net/firewall_table.h"
 #include "net/nft_features.h"
 
 namespace berth::net {
@@ -78,35 +77,6 @@ TEST_F(FirewallManners, OurOwnChangesRestoreNothing) {
     host("nft add table inet somebody; nft add chain inet somebody c; nft delete table inet somebody");
     context_.block_on(firewall_->other_chains());
     EXPECT_EQ(table_handle(), handle);
-}
-
-/// The kernel's messages about it are more than the queue takes.
-TEST_F(FirewallManners, ABigTableIsNotWrittenAgainAndAgain) {
-    FirewallTable table(options());
-    int small = 1;  // the kernel's least
-    UniqueFd queue = table.watch_descriptor();
-    ASSERT_EQ(::setsockopt(queue.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
-    FirewallChange all = both_bridges(), more;
-    for (uint16_t i = 1; i <= 2000; ++i) all.ports.push_back(port("0.0.0.0", i, "172.17.0.2", i));
-    for (uint16_t i = 2001; i <= 4000; ++i) more.ports.push_back(port("0.0.0.0", i, "172.17.0.2", i));
-    table.replace(all);
-    std::string handle = table_handle();
-    auto settles = [&] {
-        table.look();
-        std::string first = table_handle();
-        table.look();
-        return table_handle() == first;
-    };
-    table.look();
-    EXPECT_EQ(table_handle(), handle) << "what replace() did itself";
-    table.apply({&more});
-    EXPECT_TRUE(settles()) << "after a change of ours";
-    handle = table_handle();
-    host("nft flush ruleset");
-    EXPECT_TRUE(settles()) << "after somebody else's";
-    EXPECT_NE(table_handle(), handle);
-    EXPECT_TRUE(has("tcp . 4000 : 172.17.0.2 . 4000"));
-    table.remove(true);
 }
 
 TEST_F(FirewallManners, OfSeveralChangesOnlyTheGuiltyOneFails) {

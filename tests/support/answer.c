@@ -8,6 +8,9 @@
 // TCP: HTTP/1.1, kept alive unless the client says otherwise; UDP: one datagram back for each. The body is
 // "<host name> <client's address>\n". One thread; ends at SIGTERM between two requests. Prints "ready" when
 // all ports are there.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE  // strcasestr
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>

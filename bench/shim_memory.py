@@ -43,12 +43,10 @@ class Shim:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         null = os.open("/dev/null", os.O_RDWR)
-        # Far out of the way of 3 and 4 first (one socket for each shim is open here), so that neither overwrites the other.
         places = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1),
-                  (os.POSIX_SPAWN_DUP2, folder, 1003), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 1004),
-                  (os.POSIX_SPAWN_DUP2, 1003, 3), (os.POSIX_SPAWN_DUP2, 1004, 4),
-                  (os.POSIX_SPAWN_CLOSE, 1003), (os.POSIX_SPAWN_CLOSE, 1004)]
+                  (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
         os.posix_spawn(program, ["berth-shim", "run"], os.environ, file_actions=places)
+        socket.send_fds(ours, [json.dumps({"run": name, "subscribe": False}).encode()], [folder])
         os.close(folder)
         os.close(null)
         theirs.close()

@@ -125,6 +125,24 @@ struct Spawned {
     Client client;  ///< the handshake's connection; the container is removed if it closes before any request
     json::Object ready;  ///< what the shim said: pid, shim_pid, major, …
 };
+/// A shim that was executed and waits to be told its container: what a start needs not wait for. It ends when
+/// this is destroyed or this process dies. Blocking; not thread-safe.
+class [[nodiscard]] WaitingShim {
+  public:
+    /// `program`: berth-shim.
+    static WaitingShim start(const std::string& program);
+    bool is_alive() const;
+    /// `directory` holds config.json and shim.json. With `subscribed` the client need not subscribe(). Throws
+    /// what the shim answered.
+    Spawned run(int directory, const std::string& id, bool subscribed) &&;
+
+  private:
+    WaitingShim(sys::Child process, UniqueFd socket)
+        : process_(std::move(process)), socket_(std::move(socket)) {}
+    sys::Child process_;
+    UniqueFd socket_;
+};
+
 /// Starts `program` (berth-shim) on a directory that holds config.json and shim.json. Throws what the shim
 /// answered.
 Spawned spawn(const std::string& program, int directory, const std::string& id);

@@ -116,6 +116,9 @@ TEST_F(TcpProxyTest, AResetIsPassedOnThoughNothingIsRead) {
 TEST_F(TcpProxyTest, ASlowReceiverHoldsUpTheSenderOnly) {
     start();
     auto [client, server] = connection();
+    // Connected to the target, and what that took is there.
+    send_text(client, "x");
+    receive(server, 1);
     size_t idle = proxy_->descriptors();
     ::fcntl(client.get(), F_SETFL, O_NONBLOCK);
     std::string block = pattern(1 << 20);

@@ -12,6 +12,7 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <optional>
 
 #include "base/error.h"
@@ -57,20 +58,25 @@ void remove_empty_log(int directory) noexcept {
         unlinkat(directory, kLogFile, 0);
 }
 
-void detach(int directory) {
+/// All that can be done before there is a container.
+void detach() {
     setsid();
     sys::check(chdir("/"), "chdir /");
     umask(0022);
     outlive_signals();
     sys::check(prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl(PR_SET_CHILD_SUBREAPER)");
     prctl(PR_SET_NAME, "berth-shim");
-    set_streams(directory);
     close_range(kHandshakeFd + 1, ~0U, 0);
     // One arena, and large pieces go back to the kernel when they are freed.
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, 64 * 1024);
     mallopt(M_TRIM_THRESHOLD, 64 * 1024);
     mallopt(M_TOP_PAD, 16 * 1024);
+}
+
+/// Process lists show the argument's memory.
+void set_title(int argc, char** argv, std::string_view id) {
+    if (argc > 1) std::strncpy(argv[1], std::string(id).c_str(), std::strlen(argv[1]));
 }
 
 void set_oom_score_adj(int value) {
@@ -81,26 +87,41 @@ void set_oom_score_adj(int value) {
     }
 }
 
-void check_descriptors() {
-    struct stat info{};
-    if (fstat(kBundleFd, &info) != 0 || !S_ISDIR(info.st_mode))
-        throw make_error(ErrorKind::invalid_argument, "descriptor {} is not the container's directory",
-                         kBundleFd);
+void check_handshake() {
     int type = 0;
     socklen_t size = sizeof type;
     if (getsockopt(kHandshakeFd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET)
         throw make_error(ErrorKind::invalid_argument, "descriptor {} is no SOCK_SEQPACKET socket",
                          kHandshakeFd);
-    for (int fd : {kBundleFd, kHandshakeFd}) sys::check(fcntl(fd, F_SETFD, FD_CLOEXEC), "fcntl");
+    sys::check(fcntl(kHandshakeFd, F_SETFD, FD_CLOEXEC), "fcntl");
 }
 
-void run(UniqueFd directory, UniqueFd handshake) {
+struct Assignment {
+    std::string id;
+    UniqueFd directory;
+    bool subscribe = false;
+};
+
+/// Nothing: the spawner went away.
+std::optional<Assignment> await_assignment(int handshake) {
+    std::optional<Message> message = receive_message(handshake, true);
+    if (!message || message->text.empty()) return std::nullopt;
+    json::Value body = json::parse(message->text);
+    struct stat info{};
+    if (message->fds.empty() || fstat(message->fds.front().get(), &info) != 0 || !S_ISDIR(info.st_mode))
+        throw Error(ErrorKind::invalid_argument, "no descriptor of the container's directory was sent");
+    const json::Object& members = body.as_object();
+    return Assignment{std::string(members.at("run").as_string()), std::move(message->fds.front()),
+                      members.at("subscribe").as_bool()};
+}
+
+void run(const Assignment& assignment, UniqueFd handshake) {
     Loop loop;
     std::optional<Shim> shim;
     try {
-        ShimOptions options = decode_options(sys::read_file_at(directory.get(), "shim.json"));
+        ShimOptions options = decode_options(sys::read_file_at(assignment.directory.get(), "shim.json"));
         std::optional<int32_t> oom_score_adj = options.oom_score_adj;
-        shim.emplace(loop, directory.duplicate(), std::move(options));
+        shim.emplace(loop, assignment.directory.duplicate(), std::move(options));
         shim->create();
         // After the container's init was made: that would inherit it.
         if (oom_score_adj) set_oom_score_adj(*oom_score_adj);
@@ -110,30 +131,35 @@ void run(UniqueFd directory, UniqueFd handshake) {
         send_message(handshake.get(), json::print(json::Object{{"error", std::move(wire)}}), {}, true);
         throw;
     }
-    shim->hand_over(std::move(handshake));
+    shim->hand_over(std::move(handshake), assignment.subscribe);
     loop.run();
 }
 
 }  // namespace
 
-int run_main(int, char**) {
+int run_main(int argc, char** argv) {
+    std::optional<Assignment> assignment;
+    UniqueFd handshake;
     try {
-        check_descriptors();
-    } catch (const Error& error) {
-        (void)std::fprintf(stderr, "berth-shim run: %s\n", error.what());
+        check_handshake();
+        handshake.reset(kHandshakeFd);
+        detach();
+        assignment = await_assignment(kHandshakeFd);
+    } catch (...) {
+        (void)std::fprintf(stderr, "berth-shim run: %s\n", current_exception_message().c_str());
         return 1;
     }
-    UniqueFd directory(kBundleFd);
-    UniqueFd handshake(kHandshakeFd);
+    if (!assignment) return 0;
     int status = 0;
     try {
-        detach(directory.get());
-        run(directory.duplicate(), std::move(handshake));
+        set_title(argc, argv, assignment->id);
+        set_streams(assignment->directory.get());
+        run(*assignment, std::move(handshake));
     } catch (...) {
         log::write(log::Level::error, current_exception_message());
         status = 1;
     }
-    remove_empty_log(directory.get());
+    remove_empty_log(assignment->directory.get());
     return status;
 }
 

@@ -122,8 +122,9 @@ void Shim::create() {
     return_memory();
 }
 
-void Shim::hand_over(UniqueFd handshake) {
+void Shim::hand_over(UniqueFd handshake, bool subscribed) {
     Connection& spawner = server_.add(std::move(handshake));
+    if (subscribed) spawner.subscribe();
     spawner_ = spawner.id();
     json::Object ready = greeting();
     ready["ready"] = true;

@@ -47,9 +47,9 @@ class Shim final : private StdioListener, private Execs::Owner, public RequestHa
 
     /// Makes the container and listens. Throws; then nothing is left.
     void create();
-    /// Tells the spawner, whose connection this becomes. If it goes before it (or anybody) asked for
-    /// anything, the container is removed.
-    void hand_over(UniqueFd handshake);
+    /// Tells the spawner, whose connection this becomes, with its events from the first on if `subscribed`.
+    /// If it goes before it (or anybody) asked for anything, the container is removed.
+    void hand_over(UniqueFd handshake, bool subscribed);
 
     /// --- for requests; all throw berth::Error
 

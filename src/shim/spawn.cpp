@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starting a shim, and what to do when one was killed.
-#include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,47 +22,35 @@ void check_spawn(int code, std::string_view what) {
     if (code != 0) throw errno_error(code, what);
 }
 
-/// What posix_spawn does in the child. It shares the parent's memory until it executes (CLONE_VFORK): a
-/// daemon's size costs nothing.
-class SpawnPlan {
-  public:
-    /// Both are borrowed, and above the places where the shim expects them.
-    SpawnPlan(int directory, int handshake) {
-        check_spawn(posix_spawn_file_actions_init(&actions_), "posix_spawn");
-        check_spawn(posix_spawnattr_init(&attributes_), "posix_spawn");
-        check_spawn(posix_spawn_file_actions_adddup2(&actions_, directory, kBundleFd), "posix_spawn");
-        check_spawn(posix_spawn_file_actions_adddup2(&actions_, handshake, kHandshakeFd), "posix_spawn");
-        check_spawn(posix_spawn_file_actions_addclosefrom_np(&actions_, kHandshakeFd + 1), "posix_spawn");
-        sigset_t none;
-        sigemptyset(&none);
-        posix_spawnattr_setsigmask(&attributes_, &none);
-        posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
-    }
-    SpawnPlan(const SpawnPlan&) = delete;
-    SpawnPlan& operator=(const SpawnPlan&) = delete;
-    ~SpawnPlan() {
-        posix_spawn_file_actions_destroy(&actions_);
-        posix_spawnattr_destroy(&attributes_);
-    }
+/// The shim writes the container's id over it.
+constexpr size_t kTitleLength = 64;
 
-    sys::Child run(const std::string& program, char* const* argv) const {
-        std::array<char*, 1> no_environment = {nullptr};
-        pid_t pid = -1;
-        check_spawn(posix_spawn(&pid, program.c_str(), &actions_, &attributes_, argv, no_environment.data()),
-                    "exec " + program);
-        // Not reaped yet, so the number is still its own.
-        std::optional<UniqueFd> pidfd = sys::open_pidfd(pid);
-        if (!pidfd) throw make_error(ErrorKind::internal, "pidfd_open of {}'s process failed", program);
-        return {pid, std::move(*pidfd)};
-    }
+/// posix_spawn's child shares the parent's memory until it executes (CLONE_VFORK): a daemon's size costs
+/// nothing. `handshake` must not be kHandshakeFd.
+sys::Child execute(const std::string& program, int handshake) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    check_spawn(posix_spawn_file_actions_init(&actions), "posix_spawn");
+    check_spawn(posix_spawnattr_init(&attributes), "posix_spawn");
+    check_spawn(posix_spawn_file_actions_adddup2(&actions, handshake, kHandshakeFd), "posix_spawn");
+    check_spawn(posix_spawn_file_actions_addclosefrom_np(&actions, kHandshakeFd + 1), "posix_spawn");
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
 
-  private:
-    posix_spawn_file_actions_t actions_;
-    posix_spawnattr_t attributes_;
-};
-
-UniqueFd above_places(int fd) {
-    return UniqueFd(sys::check(fcntl(fd, F_DUPFD_CLOEXEC, kHandshakeFd + 1), "duplicate a descriptor"));
+    std::array<std::string, 3> words = {"berth-shim", "run", std::string(kTitleLength, '-')};
+    std::array<char*, 4> argv = {words[0].data(), words[1].data(), words[2].data(), nullptr};
+    std::array<char*, 1> no_environment = {nullptr};
+    pid_t pid = -1;
+    int error = posix_spawn(&pid, program.c_str(), &actions, &attributes, argv.data(), no_environment.data());
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    check_spawn(error, "exec " + program);
+    // Not reaped yet, so the number is still its own.
+    std::optional<UniqueFd> pidfd = sys::open_pidfd(pid);
+    if (!pidfd) throw make_error(ErrorKind::internal, "pidfd_open of {}'s process failed", program);
+    return {pid, std::move(*pidfd)};
 }
 
 /// Throws what the shim sent instead of "ready".
@@ -82,20 +70,30 @@ json::Object take_handshake(sys::Child& process, int socket) {
 
 }  // namespace
 
-Spawned spawn(const std::string& program, int directory, const std::string& id) {
+WaitingShim WaitingShim::start(const std::string& program) {
     std::array<int, 2> pair{};
     sys::check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()), "socketpair");
     UniqueFd ours(pair[0]);
     UniqueFd theirs(pair[1]);
+    if (theirs.get() == kHandshakeFd) theirs = theirs.duplicate();
+    sys::Child process = execute(program, theirs.get());
+    return {std::move(process), std::move(ours)};
+}
 
-    std::array<std::string, 3> words = {"berth-shim", "run", id};
-    std::array<char*, 4> argv = {words[0].data(), words[1].data(), words[2].data(), nullptr};
-    UniqueFd bundle = above_places(directory);
-    theirs = above_places(theirs.get());
-    sys::Child process = SpawnPlan(bundle.get(), theirs.get()).run(program, argv.data());
-    theirs.reset();
-    json::Object ready = take_handshake(process, ours.get());
-    return {std::move(process), Client(std::move(ours)), std::move(ready)};
+bool WaitingShim::is_alive() const {
+    pollfd ended{process_.pidfd(), POLLIN, 0};
+    return sys::retry([&] { return poll(&ended, 1, 0); }) == 0;
+}
+
+Spawned WaitingShim::run(int directory, const std::string& id, bool subscribed) && {
+    std::string assignment = json::print(json::Object{{"run", id}, {"subscribe", subscribed}});
+    send_message(socket_.get(), assignment, {directory}, true);
+    json::Object ready = take_handshake(process_, socket_.get());
+    return {std::move(process_), Client(std::move(socket_)), std::move(ready)};
+}
+
+Spawned spawn(const std::string& program, int directory, const std::string& id) {
+    return WaitingShim::start(program).run(directory, id, false);
 }
 
 std::optional<ExitRecord> recover(int directory) {

@@ -169,6 +169,34 @@ def test_without_its_descriptors_it_says_so(program):
     assert result.returncode == 1 and "descriptor 3" in result.stderr
 
 
+def test_one_that_waits_takes_any_container_and_has_its_name_then(shims):
+    bundle, ident = shims.prepare(shims.runtime.bundle().shell("echo ran; sleep 1000"))
+    process, control = shim.Shim.spawn_waiting(shims.program)
+    shim.Shim.assign(control, bundle.path, ident, subscribe=True)
+    ready, _ = control.receive()
+    assert ready["ready"] and ready["shim_pid"] == process.pid
+    title = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")[2].decode()
+    assert title == ident[:64]
+    control.call("start")
+    control.event("started")
+    control.call("delete", force=True)
+    control.event("exited")
+    assert process.wait(30) == 0
+
+
+def test_one_that_waits_ends_with_its_spawner(shims):
+    process, control = shim.Shim.spawn_waiting(shims.program)
+    control.close()
+    assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("message", [b'{"run": "x", "subscribe": false}', b"x", b"[]", b'{"run": 1}'])
+def test_one_that_waits_refuses_what_is_no_container(shims, message):
+    process, control = shim.Shim.spawn_waiting(shims.program)
+    control.send_raw(message)
+    assert process.wait(30) == 1
+
+
 def test_a_spawner_that_dies_before_the_handshake_is_taken_leaves_nothing(shims):
     bundle, ident = shims.prepare(shims.runtime.bundle().shell("sleep 1000"))
     process, control = shim.Shim.spawn_only(shims.program, bundle.path, ident)

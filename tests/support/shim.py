@@ -177,23 +177,35 @@ class Shim:
             raise ShimError(message["error"])
         return cls(directory, process, control, message)
 
-    @staticmethod
-    def spawn_only(program: Path, directory: Path, ident: str) -> tuple[subprocess.Popen, Connection]:
+    @classmethod
+    def spawn_only(cls, program: Path, directory: Path, ident: str) -> tuple[subprocess.Popen, Connection]:
         """Without taking the handshake."""
+        process, control = cls.spawn_waiting(program)
+        cls.assign(control, directory, ident)
+        return process, control
+
+    @staticmethod
+    def spawn_waiting(program: Path) -> tuple[subprocess.Popen, Connection]:
+        """Without a container."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
-        # A shell puts them in their places: in the child of Popen that would fight with its own descriptors.
-        passed = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (folder, theirs.fileno())]
-        os.close(folder)
+        # A shell puts it in its place: in the child of Popen that would fight with its own descriptors.
+        passed = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, 10)
         theirs.close()
-        script = f'exec 3<&{passed[0]} 4<&{passed[1]}; exec "$0" run "$1"'
+        script = f'exec 3<&{passed} {passed}<&-; exec "$0" run "$1"'
         try:
-            process = subprocess.Popen(["/bin/bash", "-c", script, str(program), ident], pass_fds=passed,
+            process = subprocess.Popen(["/bin/bash", "-c", script, str(program), "-" * 64], pass_fds=[passed],
                                        stdin=subprocess.DEVNULL)
         finally:
-            for fd in passed:
-                os.close(fd)
+            os.close(passed)
         return process, Connection(ours)
+
+    @staticmethod
+    def assign(control: Connection, directory: Path, ident: str, subscribe: bool = False) -> None:
+        folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        try:
+            control.send_raw(json.dumps({"run": ident, "subscribe": subscribe}).encode(), [folder])
+        finally:
+            os.close(folder)
 
     def connect(self) -> Connection:
         return connect(self.directory)

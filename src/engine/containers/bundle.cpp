@@ -117,7 +117,7 @@ bool has_any(std::string_view text, std::initializer_list<std::string_view> word
 shim::Spawned spawn_shim(const StartJob& job, int bundle) {
     std::exception_ptr failure;
     try {
-        return shim::spawn(job.shim_executable, bundle, job.record->id);
+        return job.shims->spawn(bundle, job.record->id);
     } catch (...) {
         failure = std::current_exception();
     }

@@ -9,6 +9,7 @@
 #include "engine/config/daemon_config.h"
 #include "engine/containers/etc_files.h"
 #include "engine/containers/record.h"
+#include "engine/containers/spare_shim.h"
 #include "engine/oci/host_facts.h"
 #include "engine/volumes/volumes.h"
 #include "shim/client.h"
@@ -32,7 +33,8 @@ struct StartJob {
     store::Store* store = nullptr;
     std::map<std::string, Volume> volumes;
     JoinedContainer network, ipc, pid;  ///< pid 0: not joined
-    std::string shim_path, shim_executable, directory, bundle, mounts_folder;
+    SpareShim* shims = nullptr;
+    std::string shim_path, directory, bundle, mounts_folder;
     std::string shared_memory, joined_shared_memory;  ///< folders
     std::string network_namespace;                    ///< a path; "": the runtime makes one, or joins one
     UniqueFd plain_namespace;                         ///< holds that one until a process is in it

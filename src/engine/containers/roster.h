@@ -11,6 +11,7 @@
 #include "engine/containers/lookup.h"
 #include "engine/containers/managed.h"
 #include "engine/containers/shim_program.h"
+#include "engine/containers/spare_shim.h"
 
 namespace berth::engine {
 
@@ -47,6 +48,7 @@ struct Roster : std::enable_shared_from_this<Roster> {
     /// As `services.config` is now: for jobs on the pool, which a reload must not touch.
     std::shared_ptr<const DaemonConfig> config;
     ShimProgram shim_program;
+    SpareShim shims{shim_program.executable()};
     ContainerIndex<ManagedContainer> containers;
     /// Removals whose second part is under way (remove.h); two of them at a time use the disk.
     size_t cleanups = 0;

@@ -83,7 +83,7 @@ StartJob plan_job(const RosterPointer& roster, const ManagedContainer& container
     job.ipc = join(*roster, record.id, record.host_config.IpcMode, "IPC");
     job.pid = join(*roster, record.id, record.host_config.PidMode, "PID");
     job.shim_path = roster->shim_program.path();
-    job.shim_executable = roster->shim_program.executable();
+    job.shims = &roster->shims;
     job.directory = container.directory();
     job.bundle = container.bundle();
     job.mounts_folder = roster->mounts_folder();
@@ -140,7 +140,6 @@ async::Task<void> undo(RosterPointer roster, ContainerPointer container, std::sh
 async::Task<void> run_program(RosterPointer roster, ContainerPointer container, std::shared_ptr<Life> life,
                               ContainerState next) {
     container->attach_life(life);
-    co_await life->shim->subscribe();
     co_await container->bind_sessions();
     if (container->sandbox) co_await roster->services.sandboxes.park(container->sandbox, life->shim);
     std::exception_ptr failure;
@@ -255,6 +254,14 @@ async::Task<void> create_and_run(RosterPointer roster, ContainerPointer containe
     std::rethrow_exception(failure);
 }
 
+/// For the next container, when this one has had the processors for a while.
+async::Task<void> prepare_shim(RosterPointer roster) {
+    co_await async::sleep_for(std::chrono::milliseconds(20));
+    if (roster->is_shutting_down) co_return;
+    auto prepare = [roster] { roster->shims.prepare(); };
+    co_await async::run_blocking(std::move(prepare));
+}
+
 /// The failure stays visible in the container's state.
 async::Task<void> record_failure(RosterPointer roster, ContainerPointer container,
                                  std::exception_ptr failure) {
@@ -302,6 +309,7 @@ async::Task<void> start_container(RosterPointer roster, ContainerPointer contain
         failure = std::current_exception();
     }
     container->is_starting = false;
+    roster->services.control.spawn("the next shim", prepare_shim(roster));
     if (!failure) {
         if (auto setup = forwarding_setup(container->record(), container->directory()))
             roster->services.forwarding.started(container->id(), std::move(*setup));

@@ -41,6 +41,7 @@ class Podman:
 
     def __init__(self, work):
         self.work = work
+        measure.runtime_folder(work / "run")
         self.namespace = answers.Namespace("podman")
         (work / "podman").write_text(SCRIPT.format(work=work, namespace=self.namespace.path))
         (work / "podman").chmod(0o755)

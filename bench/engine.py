@@ -41,7 +41,7 @@ class Dockerd:
 
     def __init__(self, work):
         self.work = work
-        work.mkdir()
+        measure.runtime_folder(work / "exec")
         self.socket = str(work / "s")
         self.parent = f"berth-bench-dockerd-{os.getpid()}"
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -92,6 +92,10 @@ class Dockerd:
 class Berth(daemon.Daemon):
     name = "berth"
     driver = "overlay2"
+
+    def __init__(self, work, **more):
+        measure.runtime_folder(work / "exec")
+        super().__init__(work, **more)
 
     @property
     def pids(self):

@@ -61,6 +61,13 @@ def scratch(where=None):
         shutil.rmtree(path, ignore_errors=True)
 
 
+def runtime_folder(path):
+    """A tmpfs, as /run is on every host: what engines keep there would wait for the disk's file system otherwise. Whoever
+    asked for it unmounts it."""
+    path.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "berth-bench", path], check=True)
+
+
 def make_bundle(path, *command):
     subprocess.run([REPOSITORY / "examples/busybox/make-bundle", path, *command], check=True)
     return path

@@ -106,10 +106,13 @@ class Adviser {
     std::string about_container_names() const {
         std::string_view name = between("Conflict. The container name \"/", "\" is already in use");
         if (name.empty()) return {};
-        return fmt::format(
-            "Start that one:  {0} start {1}\nRemove it:       {0} rm -f {1}\n"
-            "Or take another: --name NAME\n",
-            program_, name);
+        std::vector<std::string> running = known_(Words::running_containers);
+        bool is_running = std::ranges::find(running, name) != running.end();
+        std::string use = is_running
+                              ? fmt::format("Use that one:    {} exec -it {} COMMAND\n", program_, name)
+                              : fmt::format("Start that one:  {} start {}\n", program_, name);
+        return use +
+               fmt::format("Remove it:       {} rm -f {}\nOr take another: --name NAME\n", program_, name);
     }
 
     std::string about_absent_containers() const {

@@ -18,6 +18,7 @@ int asked = 0;
 std::vector<std::string> known(Words kind) {
     ++asked;
     if (kind == Words::containers) return {"web", "database"};
+    if (kind == Words::running_containers) return {"web"};
     if (kind == Words::images) return {"nginx:1.25", "busybox:latest"};
     if (kind == Words::networks) return {"bridge", "backend"};
     return {"data", "cache"};
@@ -79,9 +80,13 @@ TEST(Advice, TellsWhatToTypeNext) {
     EXPECT_EQ(
         daemon("Conflict. The container name \"/web\" is already in use by container \"ea8d\". You have to "
                "remove (or rename) that container to be able to reuse that name."),
-        "Start that one:  berth start web\n"
+        "Use that one:    berth exec -it web COMMAND\n"
         "Remove it:       berth rm -f web\n"
         "Or take another: --name NAME\n");
+    EXPECT_EQ(daemon("Conflict. The container name \"/database\" is already in use by container \"ea8d\"."),
+              "Start that one:  berth start database\n"
+              "Remove it:       berth rm -f database\n"
+              "Or take another: --name NAME\n");
     EXPECT_EQ(
         daemon(
             "cannot remove container \"/web\": container is running: stop the container before removing or "

@@ -56,6 +56,10 @@ struct Command {
     bool takes_all_words = false;
     std::string_view examples = {};  ///< help's "Examples", whole lines
     bool experimental = false;       ///< help says so
+    /// Where stdin and stdout are a person's terminal the words may be left out, although `min_args` are
+    /// asked for elsewhere, as docker does.
+    bool optional_on_terminal = false;
+    std::string_view for_people = {};  ///< what help adds to docker's on a terminal, whole lines
 };
 
 inline constexpr size_t kAnyNumber = static_cast<size_t>(-1);

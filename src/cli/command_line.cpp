@@ -19,6 +19,7 @@
 #include "cli/command.h"
 #include "cli/completion.h"
 #include "cli/output.h"
+#include "cli/plugin_call.h"
 #include "cli/session.h"
 #include "cli/suggest.h"
 
@@ -103,7 +104,7 @@ std::string wrong_count(const Place& place) {
 class CommandLine {
   public:
     CommandLine(const Command& root, std::string_view program, std::span<const std::string> words)
-        : root_(root), place_{program, &root, {}}, rest_(words) {
+        : root_(root), place_{program, &root, {}}, words_(words), rest_(words) {
         global_.add_table(global_flags());
         global_.add_table(kHelpFlags);
         flags_.add_table(kHelpFlags);
@@ -171,7 +172,10 @@ class CommandLine {
             std::string_view text = "Flag shorthand -h has been deprecated, use --help\n";
             place_.words.empty() ? print_error(text) : print_out(text);
         }
-        print_out(show_help(place_, flags_));
+        std::string text = show_help(place_, flags_);
+        if (isatty(STDOUT_FILENO) && !place_.command->for_people.empty())
+            text += fmt::format("\n{}\n", place_.command->for_people);
+        print_out(text);
         return 0;
     }
 
@@ -282,9 +286,13 @@ class CommandLine {
         return call();
     }
 
-    /// Mistakes in flags behind a word that is no command, and --help there, come first.
+    /// Perhaps a plugin's. Mistakes in flags behind a word that is no command, and --help there, come first.
     int no_such_child() {
         std::string word = rest_[0];
+        if (place_.words.empty()) {
+            Session session(std::string(place_.program), global_);
+            call_plugin(word, words_, plugin_folders(session));
+        }
         std::vector<std::string> args;
         try {
             take_words(args, true);
@@ -307,7 +315,9 @@ class CommandLine {
             }
         }
         if (wants_help()) return print_help();
-        if (args.size() < command.min_args || args.size() > command.max_args) {
+        bool is_optional =
+            command.optional_on_terminal && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && args.empty();
+        if ((args.size() < command.min_args && !is_optional) || args.size() > command.max_args) {
             print_error(wrong_count(place_));
             return kUsageStatus;
         }
@@ -318,7 +328,7 @@ class CommandLine {
 
     const Command& root_;
     Place place_;
-    std::span<const std::string> rest_;
+    std::span<const std::string> words_, rest_;
     Flags global_, flags_;
     bool used_short_help_ = false;
 };

@@ -54,7 +54,19 @@ constexpr Command kFish{
     .run = run,
 };
 
-constexpr const Command* kChildren[] = {&kBash, &kFish, &kZsh};
+constexpr Command kPowerShell{
+    .name = "powershell",
+    .summary = "Generate the autocompletion script for powershell",
+    .description =
+        "Generate the autocompletion script for powershell.\n\n"
+        "Load it into the present shell, or by the same line in your profile into all\n"
+        "new ones:\n\n"
+        "\tberth completion powershell | Out-String | Invoke-Expression",
+    .flags = kFlags,
+    .run = run,
+};
+
+constexpr const Command* kChildren[] = {&kBash, &kFish, &kPowerShell, &kZsh};
 
 }  // namespace
 

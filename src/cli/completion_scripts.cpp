@@ -56,7 +56,7 @@ compdef __@_complete @
 __@_complete() {
     local answer line directive=0
     local -a names described
-    answer="$("${words[1]}" __complete "${(@)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)" || return 1
+    answer="$("${words[1]}" __complete "${(@Q)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)" || return 1
     for line in "${(@f)answer}"; do
         if [[ "$line" == :<-> ]]; then
             directive="${line#:}"
@@ -76,7 +76,8 @@ __@_complete() {
     fi
 }
 
-if [ "$funcstack[1]" = "__@_complete" ]; then
+# compinit has this file as the body of _@ itself.
+if [ "$funcstack[1]" = "_@" ]; then
     __@_complete
 fi
 )sh";
@@ -97,10 +98,11 @@ function __@_complete
             printf '%s%s\n' "$prefix" $line
         end
     end
+    set -l path (string replace -- "$prefix" '' "$typed")
     if test (math "bitand($directive, 16)") -ne 0
-        __fish_complete_directories (string replace -- "$prefix" '' $typed)
+        string replace -r -- '^' "$prefix" (__fish_complete_directories "$path")
     else if test $found -eq 0; and test (math "bitand($directive, 4)") -eq 0
-        __fish_complete_path (string replace -- "$prefix" '' $typed)
+        string replace -r -- '^' "$prefix" (__fish_complete_path "$path")
     end
 end
 
@@ -108,16 +110,50 @@ complete -c @ -e
 complete -c @ -f -a '(__@_complete)'
 )sh";
 
+// Shells before 7.3 lose an empty argument, unless it is quoted twice.
+constexpr std::string_view kPowerShell = R"sh(# PowerShell completion for @
+
+Register-ArgumentCompleter -Native -CommandName '@' -ScriptBlock {
+    param($typed, $line, $cursor)
+
+    [array]$words = $line.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursor } |
+        ForEach-Object { $_.Extent.Text }
+    $program, $words = $words
+    $last = $typed
+    if (-not $typed -and (-not $PSNativeCommandArgumentPassing -or
+            $PSNativeCommandArgumentPassing -eq 'Legacy')) {
+        $last = '""'
+    }
+    $prefix = if ($typed -match '^--[^=]*=') { $Matches[0] } else { '' }
+    $directive = 0
+    $found = $false
+    foreach ($each in & $program __complete $words $last 2>$null) {
+        if ($each -match '^:(\d+)$') {
+            $directive = [int]$Matches[1]
+            continue
+        }
+        $found = $true
+        $name, $about = $each -split "`t", 2
+        if (-not $about) { $about = $name }
+        [System.Management.Automation.CompletionResult]::new("$prefix$name", $name, 'ParameterValue', $about)
+    }
+    # Nothing at all would be taken for files.
+    if (-not $found -and ($directive -band 4)) { '' }
+}
+)sh";
+
 }  // namespace
 
 std::string completion_script(std::string_view shell, std::string_view program, bool described) {
-    std::string_view script = shell == "bash"   ? kBash
-                              : shell == "zsh"  ? kZsh
-                              : shell == "fish" ? kFish
-                                                : std::string_view{};
+    std::string_view script = shell == "bash"         ? kBash
+                              : shell == "zsh"        ? kZsh
+                              : shell == "fish"       ? kFish
+                              : shell == "powershell" ? kPowerShell
+                                                      : std::string_view{};
     if (script.empty())
         throw make_error(ErrorKind::invalid_argument,
-                         "there is no completion for {}: bash, zsh and fish have one", quote(shell));
+                         "there is no completion for {}: bash, fish, powershell and zsh have one",
+                         quote(shell));
     std::string text;
     for (size_t at = 0; at < script.size(); ++at) {
         // "[@]" is bash's own.

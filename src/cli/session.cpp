@@ -31,8 +31,8 @@ constexpr std::array kGlobalFlags{
          .usage = "Name of the context to use to connect to the daemon (overrides DOCKER_HOST env var and "
                   "default context set with \"docker context use\")",
          .words = Words::contexts},
-    Flag{.name = "debug", .shorthand = 'D', .kind = Kind::boolean, .usage = "Enable debug mode"},
-    Flag{.name = "host", .shorthand = 'H', .kind = Kind::list, .usage = "Daemon socket to connect to"},
+    Flag{"debug", 'D', Kind::boolean, "Enable debug mode"},
+    Flag{"host", 'H', Kind::list, "Daemon socket to connect to"},
     Flag{.name = "log-level",
          .shorthand = 'l',
          .usage = "Set the logging level (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")",
@@ -52,10 +52,7 @@ constexpr std::array kGlobalFlags{
          .default_text = "~/.docker/key.pem",
          .words = Words::files},
     Flag{.name = "tlsverify", .kind = Kind::boolean, .usage = "Use TLS and verify the remote"},
-    Flag{.name = "version",
-         .shorthand = 'v',
-         .kind = Kind::boolean,
-         .usage = "Print version information and quit"},
+    Flag{"version", 'v', Kind::boolean, "Print version information and quit"},
 };
 
 async::Task<void> wait_for_signal(std::shared_ptr<int> into) {
@@ -139,6 +136,10 @@ client::Engine& Session::engine() {
             std::vector<std::pair<std::string, std::string>>{headers.begin(), headers.end()});
     }
     return *engine_;
+}
+
+json::Value Session::call(client::Request request) {
+    return run(engine().call(std::move(request)));
 }
 
 bool Session::is_debug() const {

@@ -48,6 +48,8 @@ class Session {
         return std::move(*result);
     }
     void run(async::Task<void> task) { run_until_signal(std::move(task)); }
+    /// One request of the engine, run() to its decoded answer.
+    json::Value call(client::Request request);
 
     /// Asked once.
     bool is_stdin_terminal() const { return stdin_terminal_; }

@@ -290,7 +290,7 @@ def test_completion_asks_no_daemon_that_is_not_there(berth):
     assert berth("__complete", "network", "l").stdout == "ls\tList networks\n:4\n"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_scripts_without_descriptions(berth, shell):
     done = berth("completion", shell, "--no-descriptions")
     assert done.returncode == 0 and "__completeNoDesc " in done.stdout and "__complete " not in done.stdout

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -85,14 +84,15 @@ def test_a_signal_to_the_client_is_the_containers(place, number):
 
 
 def test_restored_after_kill(place):
-    """A container that does not listen: the third time the client goes alone."""
-    with on_terminal(place, *run_words("deaf", "-it", command="trap '' TERM; echo ready; sleep 100000")) as terminal:
+    """A container that does not obey: the third time the client goes alone."""
+    command = "trap 'echo heard' TERM; echo ready; while :; do sleep 100000 & wait $!; done"
+    with on_terminal(place, *run_words("deaf", "-it", command=command)) as terminal:
         terminal.until("ready")
         assert terminal.is_raw
-        for _ in range(3):
-            if terminal.process.poll() is None:
-                terminal.signal(signal.SIGTERM)
-                time.sleep(0.2)  # signals that are pending twice come once
+        for _ in range(2):
+            terminal.signal(signal.SIGTERM)
+            terminal.until("heard")  # signals that are pending twice come once
+        terminal.signal(signal.SIGTERM)
         assert terminal.wait() != 0
         assert terminal.is_restored
     assert state_of(place, "deaf") == "running"
@@ -404,7 +404,7 @@ def test_events_until_ctrl_c(place):
     (["inspect", "there-iss"], "Did you mean 'there-is'?"),
     (["network", "rm", "bridg"], "Did you mean 'bridge'?"),
     (["volume", "rm", "no-such-volume"], "See what there is: berth volume ls"),
-    (["run", "--name", "there-is", "busybox"], "berth rm -f there-is"),
+    (["run", "--name", "there-is", "busybox"], "Use that one:    berth exec -it there-is COMMAND"),
     (["start", "there-iz"], "Did you mean 'there-is'?"),
     (["rm", "there-is"], "Stop it first: berth stop there-is"),
 ])

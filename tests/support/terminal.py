@@ -47,6 +47,10 @@ class Terminal:
     def type(self, keys: bytes | str) -> None:
         os.write(self.master, keys if isinstance(keys, bytes) else keys.encode())
 
+    def until_stopped(self) -> None:
+        """Until a signal has stopped the program."""
+        os.waitid(os.P_PIDFD, self.pidfd, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def signal(self, number: int) -> None:
         os.kill(self.process.pid, number)
 

@@ -12,10 +12,7 @@ namespace berth::app {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "amend",
-         .shorthand = 'a',
-         .kind = Flag::Kind::boolean,
-         .usage = "Amend an existing manifest list"},
+    Flag{"amend", 'a', Flag::Kind::boolean, "Amend an existing manifest list"},
     Flag{.name = "insecure",
          .kind = Flag::Kind::boolean,
          .usage = "Allow communication with an insecure registry"},

@@ -13,10 +13,7 @@ constexpr std::array kFlags{
     Flag{.name = "insecure",
          .kind = Flag::Kind::boolean,
          .usage = "Allow communication with an insecure registry"},
-    Flag{.name = "verbose",
-         .shorthand = 'v',
-         .kind = Flag::Kind::boolean,
-         .usage = "Output additional info including layers and platform"},
+    Flag{"verbose", 'v', Flag::Kind::boolean, "Output additional info including layers and platform"},
 };
 
 std::string manifest_text(const ListedManifest& manifest, bool verbose) {

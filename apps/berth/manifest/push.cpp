@@ -13,10 +13,7 @@ namespace {
 
 constexpr std::array kFlags{
     Flag{.name = "insecure", .kind = Flag::Kind::boolean, .usage = "Allow push to an insecure registry"},
-    Flag{.name = "purge",
-         .shorthand = 'p',
-         .kind = Flag::Kind::boolean,
-         .usage = "Remove the local manifest list after push"},
+    Flag{"purge", 'p', Flag::Kind::boolean, "Remove the local manifest list after push"},
 };
 
 void check_platforms(const std::vector<ListedManifest>& manifests) {

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "cli/image/image_flags.h"
 #include "commands.h"
 #include "store/derive.h"
 #include "store_flags.h"
@@ -15,10 +16,7 @@ constexpr std::array kFlags{
          .shorthand = 'a',
          .usage = "Author (e.g., \"John Hannibal Smith <hannibal@a-team.com>\")"},
     Flag{.name = "base", .usage = "Image that the snapshot was made from, where several have its layers"},
-    Flag{.name = "change",
-         .shorthand = 'c',
-         .kind = Flag::Kind::list,
-         .usage = "Apply Dockerfile instruction to the created image"},
+    cli::kChangeFlag,
     Flag{.name = "message", .shorthand = 'm', .usage = "Commit message"},
     Flag{.name = "pause",
          .shorthand = 'p',

@@ -2,8 +2,10 @@
 #include <array>
 
 #include "base/strings.h"
+#include "cli/format/format_flag.h"
 #include "cli/format/listing.h"
 #include "cli/format/units.h"
+#include "cli/image/image_flags.h"
 #include "commands.h"
 #include "store_flags.h"
 
@@ -12,13 +14,9 @@ namespace berth::app {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "human",
-         .shorthand = 'H',
-         .kind = Flag::Kind::boolean,
-         .usage = "Print sizes and dates in human readable format",
-         .default_text = "true"},
-    Flag{.name = "no-trunc", .kind = Flag::Kind::boolean, .usage = "Don't truncate output"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Only show image IDs"},
+    cli::kHumanFlag,
+    cli::kNoTruncFlag,
+    cli::quiet_flag("Only show image IDs"),
 };
 
 std::string shown_id(const std::string& id, bool full) {

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "cli/image/image_flags.h"
 #include "commands.h"
 #include "interruptible.h"
 #include "store/derive.h"
@@ -17,10 +18,7 @@ namespace berth::app {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "change",
-         .shorthand = 'c',
-         .kind = Flag::Kind::list,
-         .usage = "Apply Dockerfile instruction to the created image"},
+    cli::kChangeFlag,
     Flag{.name = "message", .shorthand = 'm', .usage = "Set commit message for imported image"},
     Flag{.name = "platform", .usage = "Set platform of the image"},
 };

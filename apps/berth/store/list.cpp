@@ -6,8 +6,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "cli/format/format_flag.h"
 #include "cli/format/listing.h"
 #include "cli/format/units.h"
+#include "cli/image/image_flags.h"
 #include "commands.h"
 #include "store_flags.h"
 
@@ -16,19 +18,16 @@ namespace berth::app {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "all",
-         .shorthand = 'a',
-         .kind = Flag::Kind::boolean,
-         .usage = "Show all images (default hides intermediate images)"},
-    Flag{.name = "digests", .kind = Flag::Kind::boolean, .usage = "Show digests"},
+    cli::kAllImagesFlag,
+    cli::kDigestsFlag,
     Flag{.name = "filter",
          .shorthand = 'f',
          .kind = Flag::Kind::list,
          .usage = "Filter output based on conditions provided",
          .type = "filter"},
     Flag{.name = "format", .usage = "Format output: table or json", .default_text = "table"},
-    Flag{.name = "no-trunc", .kind = Flag::Kind::boolean, .usage = "Don't truncate output"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Only show image IDs"},
+    cli::kNoTruncFlag,
+    cli::quiet_flag("Only show image IDs"),
 };
 
 constexpr std::string_view kNone = "<none>";

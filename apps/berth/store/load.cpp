@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "cli/format/format_flag.h"
 #include "commands.h"
 #include "interruptible.h"
 #include "store/archive.h"
@@ -18,7 +19,7 @@ namespace {
 constexpr std::array kFlags{
     Flag{.name = "input", .shorthand = 'i', .usage = "Read from tar archive file, instead of STDIN"},
     Flag{.name = "platform", .usage = "Load only the given platform of an image that has several"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Suppress the load output"},
+    cli::quiet_flag("Suppress the load output"),
 };
 
 void print_loaded(const std::vector<store::Loaded>& loaded) {

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "cli/format/units.h"
+#include "cli/prune/prune.h"
 #include "commands.h"
 #include "store_flags.h"
 
@@ -13,18 +13,12 @@ namespace berth::app {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "all",
-         .shorthand = 'a',
-         .kind = Flag::Kind::boolean,
-         .usage = "Remove all unused images, not just dangling ones"},
+    cli::prune_all_flag("Remove all unused images, not just dangling ones"),
     Flag{.name = "filter",
          .kind = Flag::Kind::list,
          .usage = "Provide filter values (e.g. \"until=<timestamp>\")",
          .type = "filter"},
-    Flag{.name = "force",
-         .shorthand = 'f',
-         .kind = Flag::Kind::boolean,
-         .usage = "Do not prompt for confirmation"},
+    cli::kPruneForceFlag,
 };
 
 /// As docker: anything but y is no.
@@ -48,7 +42,7 @@ int run(Invocation& call) {
     store::Store store = open_store(call);
     store::PruneResult result = store.prune(filters, !all, {});
     if (!result.removed.empty()) print_out("Deleted Images:\n" + removed_text(result.removed) + '\n');
-    print_out(fmt::format("Total reclaimed space: {}\n", cli::human_size(result.reclaimed_bytes, 4)));
+    print_out(cli::reclaimed_text(result.reclaimed_bytes));
     return 0;
 }
 

@@ -3,10 +3,11 @@
 
 #include <array>
 
+#include "cli/format/format_flag.h"
+#include "cli/image/image_flags.h"
 #include "commands.h"
 #include "progress.h"
 #include "registry_client.h"
-#include "run_task.h"
 #include "store_flags.h"
 
 namespace berth::app {
@@ -14,12 +15,9 @@ namespace berth::app {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "all-tags",
-         .shorthand = 'a',
-         .kind = Flag::Kind::boolean,
-         .usage = "Download all tagged images in the repository"},
+    cli::kPullAllTagsFlag,
     Flag{.name = "platform", .usage = "Set platform if the image has several"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Suppress verbose output"},
+    cli::quiet_flag("Suppress verbose output"),
     kMirrorFlag,
     kInsecureFlag,
     kCertsDirFlag,
@@ -44,9 +42,8 @@ int run(Invocation& call) {
         options.progress = [&display](const registry::Progress& event) { display.show(event); };
 
     store::Store store = open_store(call);
-    async::Context context;
-    registry::Client client(context, client_config(call.flags));
-    run_until_signal(context, client.pull(store, reference, user_credentials(), std::move(options)));
+    registry::Client client(call.session.loop(), client_config(call.flags));
+    call.session.run(client.pull(store, reference, user_credentials(), std::move(options)));
     print_out(reference.text() + '\n');
     return 0;
 }

@@ -3,10 +3,11 @@
 
 #include <array>
 
+#include "cli/format/format_flag.h"
+#include "cli/image/image_flags.h"
 #include "commands.h"
 #include "progress.h"
 #include "registry_client.h"
-#include "run_task.h"
 #include "store_flags.h"
 
 namespace berth::app {
@@ -14,15 +15,12 @@ namespace berth::app {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "all-tags",
-         .shorthand = 'a',
-         .kind = Flag::Kind::boolean,
-         .usage = "Push all tags of an image to the repository"},
+    cli::kPushAllTagsFlag,
     Flag{.name = "compression",
          .usage = "Compression of layers that have none yet (gzip, zstd)",
          .default_text = "gzip"},
     Flag{.name = "platform", .usage = "Push the image of this platform only"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Suppress verbose output"},
+    cli::quiet_flag("Suppress verbose output"),
     kMirrorFlag,
     kInsecureFlag,
     kCertsDirFlag,
@@ -52,9 +50,8 @@ int run(Invocation& call) {
     if (!is_quiet) options.progress = [&display](const registry::Progress& event) { display.show(event); };
 
     store::Store store = open_store(call);
-    async::Context context;
-    registry::Client client(context, client_config(call.flags));
-    run_until_signal(context, client.push(store, reference, user_credentials(), std::move(options)));
+    registry::Client client(call.session.loop(), client_config(call.flags));
+    call.session.run(client.push(store, reference, user_credentials(), std::move(options)));
     if (is_quiet) print_out(reference.text() + '\n');
     return 0;
 }

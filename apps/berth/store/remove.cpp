@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "cli/image/image_flags.h"
 #include "commands.h"
 #include "store_flags.h"
 
@@ -12,11 +13,8 @@ namespace berth::app {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "force",
-         .shorthand = 'f',
-         .kind = Flag::Kind::boolean,
-         .usage = "Force removal of the image"},
-    Flag{.name = "no-prune", .kind = Flag::Kind::boolean, .usage = "Do not delete untagged parents"},
+    cli::kForceRemovalFlag,
+    cli::kNoPruneFlag,
 };
 
 int run(Invocation& call) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "cli/format/format_flag.h"
 #include "cli/format/listing.h"
 #include "cli/format/units.h"
 #include "commands.h"
@@ -17,8 +18,8 @@ namespace berth::app {
 namespace {
 
 constexpr std::array kListFlags{
-    Flag{.name = "no-trunc", .kind = Flag::Kind::boolean, .usage = "Don't truncate output"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Only show names"},
+    cli::kNoTruncFlag,
+    cli::quiet_flag("Only show names"),
 };
 
 int run_list(Invocation& call) {

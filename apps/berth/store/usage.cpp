@@ -21,10 +21,7 @@ constexpr std::array kFlags{
     Flag{.name = "format",
          .usage = "Format output: table or json (numbers of bytes)",
          .default_text = "table"},
-    Flag{.name = "verbose",
-         .shorthand = 'v',
-         .kind = Flag::Kind::boolean,
-         .usage = "Show detailed information on space usage"},
+    Flag{"verbose", 'v', Flag::Kind::boolean, "Show detailed information on space usage"},
 };
 
 std::string share(uint64_t part, uint64_t whole) {

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include "cli/commands.h"
 #include "cli/container/attachment.h"
 #include "cli/format/object_name.h"
@@ -20,9 +18,7 @@ constexpr Flag kFlags[] = {
 };
 
 async::Task<json::Value> inspect_running(Session& session, std::string name) {
-    client::Request request;
-    request.path = fmt::format("/containers/{}/json", object_segment("container", name));
-    auto calling = session.engine().call(std::move(request));
+    auto calling = session.engine().call({.path = object_path("container", name, "/json")});
     json::Value found = co_await std::move(calling);
     if (!client::flag_at(found, "State.Running"))
         throw Error(ErrorKind::conflict, "You cannot attach to a stopped container, start it first");

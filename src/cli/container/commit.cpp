@@ -39,11 +39,7 @@ int run(Invocation& call) {
     query.emplace_back("tag", tag);
     for (const std::string& change : call.flags.list("change")) query.emplace_back("changes", change);
     if (!call.flags.boolean("pause")) query.emplace_back("pause", "0");
-    client::Request request;
-    request.method = "POST";
-    request.path = "/commit";
-    request.query = std::move(query);
-    json::Value image = call.session.run(call.session.engine().call(std::move(request)));
+    json::Value image = call.session.call({.method = "POST", .path = "/commit", .query = std::move(query)});
     print_out(client::text_at(image, "Id") + '\n');
     return 0;
 }

@@ -51,7 +51,7 @@ PathStat stat_of(const client::Response& response) {
 client::Request archive_request(const char* method, const std::string& container, const std::string& path) {
     client::Request request;
     request.method = method;
-    request.path = "/containers/" + object_segment("container", container) + "/archive";
+    request.path = object_path("container", container, "/archive");
     request.query = {{"path", path}};
     return request;
 }

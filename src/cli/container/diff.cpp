@@ -16,9 +16,7 @@ std::string_view kind_letter(int64_t kind) {
 
 int run(Invocation& call) {
     if (call.args[0].empty()) throw Error(ErrorKind::invalid_argument, "Container name cannot be empty");
-    client::Request request;
-    request.path = "/containers/" + object_segment("container", call.args[0]) + "/changes";
-    json::Value changes = call.session.run(call.session.engine().call(std::move(request)));
+    json::Value changes = call.session.call({.path = object_path("container", call.args[0], "/changes")});
     std::string text;
     for (const json::Value& change : client::items_of(changes))
         text += fmt::format("{} {}\n", kind_letter(client::number_at(change, "Kind")),

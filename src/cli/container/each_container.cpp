@@ -38,11 +38,8 @@ async::Task<void> print_in_order(Results& results) {
 
 async::Task<std::string> post(client::Engine& engine, std::string name, std::string verb,
                               client::Query query) {
-    client::Request request;
-    request.method = "POST";
-    request.path = "/containers/" + object_segment("container", name) + '/' + verb;
-    request.query = std::move(query);
-    auto calling = engine.call(std::move(request));
+    auto calling = engine.call(
+        {.method = "POST", .path = object_path("container", name, '/' + verb), .query = std::move(query)});
     co_await std::move(calling);
     co_return name;
 }
@@ -70,6 +67,12 @@ OnContainer post_to_container(std::string verb, client::Query query) {
     return [verb = std::move(verb), query = std::move(query)](client::Engine& engine, std::string name) {
         return post(engine, std::move(name), verb, query);
     };
+}
+
+int post_to_each(Invocation& call, std::string verb, client::Query query, size_t at_once) {
+    OnContainer act = post_to_container(std::move(verb), std::move(query));
+    call.session.run(each_container(call.session, call.args, std::move(act), at_once));
+    return 0;
 }
 
 }  // namespace berth::cli

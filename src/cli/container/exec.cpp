@@ -15,10 +15,7 @@ namespace berth::cli {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {.name = "detach",
-     .shorthand = 'd',
-     .kind = Flag::Kind::boolean,
-     .usage = "Detached mode: run command in the background"},
+    {"detach", 'd', Flag::Kind::boolean, "Detached mode: run command in the background"},
     {.name = "detach-keys", .usage = "Override the key sequence for detaching a container"},
     {.name = "env",
      .shorthand = 'e',
@@ -31,12 +28,9 @@ constexpr Flag kFlags[] = {
      .usage = "Read in a file of environment variables",
      .type = "list",
      .words = Words::files},
-    {.name = "interactive",
-     .shorthand = 'i',
-     .kind = Flag::Kind::boolean,
-     .usage = "Keep STDIN open even if not attached"},
+    {"interactive", 'i', Flag::Kind::boolean, "Keep STDIN open even if not attached"},
     {.name = "privileged", .kind = Flag::Kind::boolean, .usage = "Give extended privileges to the command"},
-    {.name = "tty", .shorthand = 't', .kind = Flag::Kind::boolean, .usage = "Allocate a pseudo-TTY"},
+    {"tty", 't', Flag::Kind::boolean, "Allocate a pseudo-TTY"},
     {.name = "user", .shorthand = 'u', .usage = "Username or UID (format: \"<name|uid>[:<group|gid>]\")"},
     {.name = "workdir", .shorthand = 'w', .usage = "Working directory inside the container"},
 };
@@ -88,9 +82,7 @@ async::Task<int> exit_code(Session& session, std::string id) {
 }
 
 async::Task<void> inspect_container(Session& session, std::string name) {
-    client::Request request;
-    request.path = fmt::format("/containers/{}/json", object_segment("container", name));
-    auto calling = session.engine().call(std::move(request));
+    auto calling = session.engine().call({.path = object_path("container", name, "/json")});
     co_await std::move(calling);
 }
 
@@ -109,11 +101,8 @@ async::Task<int> execute(Foreground& foreground, Invocation& call) {
         co_await std::move(looking);
         check_terminal(session, attachment.in, attachment.tty);
     }
-    client::Request create;
-    create.method = "POST";
-    create.path = fmt::format("/containers/{}/exec", object_segment("container", call.args[0]));
-    create.body = body;
-    auto creating = session.engine().call(std::move(create));
+    auto creating = session.engine().call(
+        {.method = "POST", .path = object_path("container", call.args[0], "/exec"), .body = body});
     json::Value created = co_await std::move(creating);
     std::string id = client::text_at(created, "Id");
     client::Request start = start_request(id, body, is_detached);

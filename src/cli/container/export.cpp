@@ -15,7 +15,7 @@ constexpr Flag kFlags[] = {
 int run(Invocation& call) {
     ArchiveOutput output(call.session, call.flags.text("output"), "failed to export container");
     client::Request request;
-    request.path = "/containers/" + object_segment("container", call.args[0]) + "/export";
+    request.path = object_path("container", call.args[0], "/export");
     output.take(std::move(request));
     return 0;
 }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr Flag kFlags[] = {
     kInspectFormatFlag,
-    {.name = "size", .shorthand = 's', .kind = Flag::Kind::boolean, .usage = "Display total file sizes"},
+    {"size", 's', Flag::Kind::boolean, "Display total file sizes"},
 };
 
 int run(Invocation& invocation) {
@@ -21,9 +21,9 @@ int run(Invocation& invocation) {
     constexpr std::string_view kType = "container.InspectResponse";
     return inspect(invocation.flags.text("format"), invocation.args, kType, [&](const std::string& name) {
         client::Request request;
-        request.path = "/containers/" + object_segment("container", name) + "/json";
+        request.path = object_path("container", name, "/json");
         if (has_size) request.query.emplace_back("size", "1");
-        return session.run(session.engine().call(std::move(request)));
+        return session.call(std::move(request));
     });
 }
 

@@ -13,8 +13,7 @@ constexpr Flag kFlags[] = {
 int run(Invocation& call) {
     client::Query query;
     if (std::string signal = call.flags.text("signal"); !signal.empty()) query.emplace_back("signal", signal);
-    call.session.run(each_container(call.session, call.args, post_to_container("kill", std::move(query))));
-    return 0;
+    return post_to_each(call, "kill", std::move(query));
 }
 
 constexpr std::string_view kAliases[] = {"container kill", "kill"};

@@ -2,25 +2,19 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <vector>
-
 #include "cli/commands.h"
 #include "cli/format/api_time.h"
 #include "cli/format/object_name.h"
 #include "cli/session.h"
-#include "cli/terminal/demultiplexer.h"
-#include "cli/terminal/local_file.h"
 #include "cli/terminal/pass_on.h"
 #include "client/engine.h"
 
 namespace berth::cli {
 namespace {
 
-constexpr size_t kPiece = 64 * 1024;
-
 constexpr Flag kFlags[] = {
     {.name = "details", .kind = Flag::Kind::boolean, .usage = "Show extra details provided to logs"},
-    {.name = "follow", .shorthand = 'f', .kind = Flag::Kind::boolean, .usage = "Follow log output"},
+    {"follow", 'f', Flag::Kind::boolean, "Follow log output"},
     {.name = "since",
      .usage = "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 "
               "minutes)"},
@@ -28,7 +22,7 @@ constexpr Flag kFlags[] = {
      .shorthand = 'n',
      .usage = "Number of lines to show from the end of the logs",
      .default_text = "all"},
-    {.name = "timestamps", .shorthand = 't', .kind = Flag::Kind::boolean, .usage = "Show timestamps"},
+    {"timestamps", 't', Flag::Kind::boolean, "Show timestamps"},
     {.name = "until",
      .usage = "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 "
               "minutes)"},
@@ -53,32 +47,15 @@ client::Request logs_request(const Flags& flags, const std::string& id) {
     return request;
 }
 
-/// Output to output, errors to errors.
-async::Task<void> show_frames(async::Context& loop, client::Response& response) {
-    LocalFile out(loop, STDOUT_FILENO), err(loop, STDERR_FILENO);
-    std::vector<std::byte> buffer(kPiece);
-    Demultiplexer frames;
-    while (size_t count = co_await response.read_some(buffer)) {
-        std::string_view data(reinterpret_cast<const char*>(buffer.data()), count);
-        while (std::optional<Demultiplexer::Piece> piece = frames.take(data)) {
-            LocalFile& to = piece->stream == 2 ? err : out;
-            co_await to.write(piece->data);
-        }
-    }
-}
-
 async::Task<void> show(Session& session, const Flags& flags, std::string name) {
     client::Engine& engine = session.engine();
     client::Request inspect;
-    inspect.path = "/containers/" + object_segment("container", name) + "/json";
+    inspect.path = object_path("container", name, "/json");
     json::Value container = co_await engine.call(std::move(inspect));
     client::Request request = logs_request(flags, client::text_at(container, "Id"));
     std::unique_ptr<client::Response> response = co_await engine.send(std::move(request));
-    bool is_plain = client::flag_at(container, "Config.Tty");
-    if (is_plain)
-        co_await pass_on(session.loop(), *response);
-    else
-        co_await show_frames(session.loop(), *response);
+    Outputs to{STDOUT_FILENO, STDERR_FILENO, !client::flag_at(container, "Config.Tty")};
+    co_await pass_on(session.loop(), *response, to);
 }
 
 int run(Invocation& invocation) {

@@ -6,11 +6,6 @@ namespace berth::cli {
 
 namespace {
 
-int run(Invocation& call) {
-    call.session.run(each_container(call.session, call.args, post_to_container("pause")));
-    return 0;
-}
-
 constexpr std::string_view kAliases[] = {"container pause", "pause"};
 
 }  // namespace
@@ -21,7 +16,7 @@ constinit const Command kPauseCommand = {
     .arguments = "CONTAINER [CONTAINER...]",
     .min_args = 1,
     .max_args = kAnyNumber,
-    .run = run,
+    .run = [](Invocation& call) { return post_to_each(call, "pause"); },
     .aliases = kAliases,
     .words = Words::running_containers,
 };

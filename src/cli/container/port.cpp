@@ -34,9 +34,7 @@ std::string port_key(const std::string& word) {
 }
 
 int run(Invocation& call) {
-    client::Request request;
-    request.path = "/containers/" + object_segment("container", call.args[0]) + "/json";
-    json::Value container = call.session.run(call.session.engine().call(std::move(request)));
+    json::Value container = call.session.call({.path = object_path("container", call.args[0], "/json")});
     std::string only = call.args.size() > 1 && !call.args[1].empty() ? port_key(call.args[1]) : "";
     std::vector<std::string> lines;
     const json::Value* ports = client::find_at(container, "NetworkSettings.Ports");

@@ -2,9 +2,6 @@
 #include "cli/prune/prune.h"
 
 #include "cli/commands.h"
-#include "cli/output.h"
-#include "cli/session.h"
-#include "client/engine.h"
 
 namespace berth::cli {
 namespace {
@@ -17,13 +14,12 @@ constexpr Flag kFlags[] = {
 constexpr std::string_view kWarning = "WARNING! This will remove all stopped containers.\n";
 
 int run(Invocation& invocation) {
-    Session& session = invocation.session;
-    std::vector<std::string> filters = prune_filters(session, invocation.flags.list("filter"));
-    if (!may_prune(invocation.flags, kWarning)) return 0;
-    json::Value report = send_prune(session, "/containers/prune", filters);
-    std::string deleted = deleted_text("Deleted Containers:", report, "ContainersDeleted");
-    print_out(deleted + reclaimed_text(deleted.empty() ? 0 : client::number_at(report, "SpaceReclaimed")));
-    return 0;
+    auto text = [](const json::Value& report) {
+        std::string deleted = deleted_text("Deleted Containers:", report, "ContainersDeleted");
+        return deleted + reclaimed_text(deleted.empty() ? 0 : client::number_at(report, "SpaceReclaimed"));
+    };
+    std::vector<std::string> filters = prune_filters(invocation.session, invocation.flags.list("filter"));
+    return prune(invocation, kWarning, "/containers/prune", filters, text);
 }
 
 }  // namespace

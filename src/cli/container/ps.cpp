@@ -3,7 +3,6 @@
 
 #include "cli/commands.h"
 #include "cli/container/container_row.h"
-#include "cli/flag_values.h"
 #include "cli/format/format_flag.h"
 #include "cli/format/listing.h"
 #include "cli/output.h"
@@ -15,29 +14,18 @@ namespace berth::cli {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {.name = "all",
-     .shorthand = 'a',
-     .kind = Flag::Kind::boolean,
-     .usage = "Show all containers (default shows just running)"},
-    {.name = "filter",
-     .shorthand = 'f',
-     .kind = Flag::Kind::list,
-     .usage = "Filter output based on conditions provided",
-     .type = "filter",
-     .check = check_filter},
+    {"all", 'a', Flag::Kind::boolean, "Show all containers (default shows just running)"},
+    kFilterFlag,
     kFormatFlag,
     {.name = "last",
      .shorthand = 'n',
      .kind = Flag::Kind::number,
      .usage = "Show n last created containers (includes all states)",
      .default_text = "-1"},
-    {.name = "latest",
-     .shorthand = 'l',
-     .kind = Flag::Kind::boolean,
-     .usage = "Show the latest created container (includes all states)"},
-    {.name = "no-trunc", .kind = Flag::Kind::boolean, .usage = "Don't truncate output"},
-    {.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Only display container IDs"},
-    {.name = "size", .shorthand = 's', .kind = Flag::Kind::boolean, .usage = "Display total file sizes"},
+    {"latest", 'l', Flag::Kind::boolean, "Show the latest created container (includes all states)"},
+    kNoTruncFlag,
+    quiet_flag("Only display container IDs"),
+    {"size", 's', Flag::Kind::boolean, "Display total file sizes"},
 };
 
 constexpr std::string_view kTable =
@@ -92,8 +80,7 @@ int run(Invocation& invocation) {
 
     bool has_size = flags.boolean("size");
     if (!format.empty() && asks_for_size(format) && !is_quiet && !flags.is_set("size")) has_size = true;
-    client::Request request = list_request(flags, has_size);
-    json::Value containers = session.run(session.engine().call(std::move(request)));
+    json::Value containers = session.call(list_request(flags, has_size));
 
     Listing listing(listing_format(format, is_quiet, has_size), container_columns(), kTable,
                     kContainerRowType);

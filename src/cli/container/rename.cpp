@@ -13,12 +13,9 @@ int run(Invocation& call) {
     std::string_view from = trim(call.args[0]), to = trim(call.args[1]);
     if (from.empty() || to.empty())
         throw Error(ErrorKind::invalid_argument, "Error: Neither old nor new names may be empty");
-    client::Request request;
-    request.method = "POST";
-    request.path = "/containers/" + object_segment("container", from) + "/rename";
-    request.query = {{"name", std::string(to)}};
+    std::string path = object_path("container", from, "/rename");
     try {
-        call.session.run(call.session.engine().call(std::move(request)));
+        call.session.call({.method = "POST", .path = std::move(path), .query = {{"name", std::string(to)}}});
     } catch (const Error& error) {
         throw ExitStatus{
             1, fmt::format("{}\nError: failed to rename container named {}", error_line(error), from)};

@@ -1,37 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/commands.h"
-#include "cli/container/each_container.h"
+#include "cli/container/stop.h"
 
 namespace berth::cli {
 
 namespace {
-
-constexpr Flag kFlags[] = {
-    {.name = "signal", .shorthand = 's', .usage = "Signal to send to the container"},
-    {.name = "time",
-     .kind = Flag::Kind::number,
-     .usage = "Seconds to wait before killing the container (deprecated: use --timeout)",
-     .hidden = true,
-     .deprecated = "use --timeout instead"},
-    {.name = "timeout",
-     .shorthand = 't',
-     .kind = Flag::Kind::number,
-     .usage = "Seconds to wait before killing the container"},
-};
-
-int run(Invocation& call) {
-    const Flags& flags = call.flags;
-    if (flags.is_set("time") && flags.is_set("timeout"))
-        throw Error(ErrorKind::invalid_argument,
-                    "conflicting options: cannot specify both --timeout and --time");
-    client::Query query;
-    if (flags.is_set("signal")) query.emplace_back("signal", flags.text("signal"));
-    for (const char* name : {"time", "timeout"})
-        if (flags.is_set(name)) query.emplace_back("t", std::to_string(*flags.number(name)));
-    call.session.run(
-        each_container(call.session, call.args, post_to_container("restart", std::move(query)), 1));
-    return 0;
-}
 
 constexpr std::string_view kAliases[] = {"container restart", "restart"};
 
@@ -41,10 +14,10 @@ constinit const Command kRestartCommand = {
     .name = "restart",
     .summary = "Restart one or more containers",
     .arguments = "[OPTIONS] CONTAINER [CONTAINER...]",
-    .flags = kFlags,
+    .flags = kStopFlags,
     .min_args = 1,
     .max_args = kAnyNumber,
-    .run = run,
+    .run = [](Invocation& call) { return post_to_each(call, "restart", stop_query(call.flags), 1); },
     .aliases = kAliases,
     .words = Words::containers,
 };

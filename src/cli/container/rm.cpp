@@ -23,7 +23,7 @@ async::Task<std::string> remove(client::Engine& engine, std::string name, client
     if (plain.empty()) throw Error(ErrorKind::invalid_argument, "container name cannot be empty");
     client::Request request;
     request.method = "DELETE";
-    request.path = "/containers/" + object_segment("container", plain);
+    request.path = object_path("container", plain);
     request.query = std::move(query);
     try {
         co_await engine.call(std::move(request));

@@ -26,10 +26,7 @@ ExitStatus failure(const Invocation& call, const Error& error) {
 }
 
 async::Task<void> post_start(Session& session, std::string id) {
-    client::Request request;
-    request.method = "POST";
-    request.path = fmt::format("/containers/{}/start", id);
-    auto calling = session.engine().call(std::move(request));
+    auto calling = session.engine().call({.method = "POST", .path = fmt::format("/containers/{}/start", id)});
     co_await std::move(calling);
 }
 

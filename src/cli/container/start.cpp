@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include "base/strings.h"
 #include "cli/commands.h"
 #include "cli/container/attachment.h"
@@ -12,25 +10,17 @@ namespace berth::cli {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {.name = "attach",
-     .shorthand = 'a',
-     .kind = Flag::Kind::boolean,
-     .usage = "Attach STDOUT/STDERR and forward signals"},
+    {"attach", 'a', Flag::Kind::boolean, "Attach STDOUT/STDERR and forward signals"},
     // Docker's help shows these two only where the daemon is experimental, which ours never is.
     {.name = "checkpoint", .usage = "Restore from this checkpoint", .hidden = true},
     {.name = "checkpoint-dir", .usage = "Use a custom checkpoint storage directory", .hidden = true},
     {.name = "detach-keys", .usage = "Override the key sequence for detaching a container"},
-    {.name = "interactive",
-     .shorthand = 'i',
-     .kind = Flag::Kind::boolean,
-     .usage = "Attach container's STDIN"},
+    {"interactive", 'i', Flag::Kind::boolean, "Attach container's STDIN"},
 };
 
 async::Task<void> post_start(Session& session, std::string name) {
-    client::Request request;
-    request.method = "POST";
-    request.path = fmt::format("/containers/{}/start", object_segment("container", name));
-    auto calling = session.engine().call(std::move(request));
+    auto calling =
+        session.engine().call({.method = "POST", .path = object_path("container", name, "/start")});
     co_await std::move(calling);
 }
 
@@ -57,9 +47,7 @@ async::Task<int> start_all(Session& session, std::vector<std::string> names) {
 
 async::Task<int> start_attached(Foreground& foreground, Invocation& call) {
     Session& session = call.session;
-    client::Request request;
-    request.path = fmt::format("/containers/{}/json", object_segment("container", call.args[0]));
-    auto looking = session.engine().call(std::move(request));
+    auto looking = session.engine().call({.path = object_path("container", call.args[0], "/json")});
     json::Value found = co_await std::move(looking);
     std::string id = client::text_at(found, "Id");
     Attachment wanted;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
-#include <algorithm>
+#include <optional>
 
 #include "base/strings.h"
 #include "cli/commands.h"
@@ -11,7 +9,7 @@
 #include "cli/format/units.h"
 #include "cli/output.h"
 #include "cli/session.h"
-#include "cli/terminal/window_size.h"
+#include "cli/terminal/live_screen.h"
 #include "client/engine.h"
 #include "client/json_path.h"
 
@@ -32,7 +30,6 @@ constexpr Flag kFlags[] = {
 
 constexpr std::chrono::milliseconds kInterval{500};
 constexpr std::string_view kHome = "\033[H", kClearLine = "\033[K", kClearBelow = "\033[J";
-constexpr std::string_view kHideCursor = "\033[?25l", kShowCursor = "\033[?25h";
 
 struct View {
     std::string format;
@@ -40,6 +37,7 @@ struct View {
     bool all = false;
     bool is_stream = true;
     bool is_terminal = false;
+    LiveScreen* screen = nullptr;  ///< where a person looks on
     std::vector<std::string> containers;
 
     std::string text(const std::vector<StatsSample>& samples) const {
@@ -57,50 +55,6 @@ std::string plain_frame(const std::string& table) {
     return frame.append(kClearBelow);
 }
 
-/// The first `width` characters.
-std::string_view clipped(std::string_view line, size_t width) {
-    size_t at = 0;
-    for (size_t count = 0; at < line.size(); ++at) {
-        bool is_start = (static_cast<unsigned char>(line[at]) & 0xC0U) != 0x80U;
-        if (is_start && count++ == width) break;
-    }
-    return line.substr(0, at);
-}
-
-/// Over the frame before, line by line, within the screen: nothing scrolls, nothing flickers.
-std::string screen_frame(const std::string& table, WindowSize size) {
-    std::vector<std::string_view> lines = split(table, '\n');
-    if (!lines.empty() && lines.back().empty()) lines.pop_back();
-    std::string more;
-    if (size.rows > 2 && lines.size() + 1 > size.rows) {
-        size_t shown = size.rows - 2U;
-        more = "… and " + std::to_string(lines.size() - shown) + " more";
-        lines.resize(shown);
-        lines.push_back(more);
-    }
-    std::string frame(kHome);
-    for (std::string_view line : lines)
-        frame.append(size.columns == 0 ? line : clipped(line, size.columns)).append(kClearLine) += '\n';
-    return frame.append(kClearBelow);
-}
-
-/// The cursor is hidden while frames are drawn, and back whatever happens.
-class HiddenCursor {
-  public:
-    explicit HiddenCursor(bool is_hidden) : is_hidden_(is_hidden) {
-        if (is_hidden_) print_raw(kHideCursor);
-    }
-    HiddenCursor(const HiddenCursor&) = delete;
-    HiddenCursor& operator=(const HiddenCursor&) = delete;
-    ~HiddenCursor() {
-        if (!is_hidden_) return;
-        [[maybe_unused]] ssize_t written = ::write(STDOUT_FILENO, kShowCursor.data(), kShowCursor.size());
-    }
-
-  private:
-    const bool is_hidden_;
-};
-
 async::Task<void> add_all(client::Engine& engine, StatsBoard& board, bool all) {
     client::Request request;
     request.path = "/containers/json";
@@ -113,7 +67,10 @@ async::Task<void> add_all(client::Engine& engine, StatsBoard& board, bool all) {
 async::Task<void> draw(const View& view, StatsBoard& board) {
     while (true) {
         std::string table = view.text(board.samples());
-        print_raw(view.is_terminal ? screen_frame(table, window_size(STDOUT_FILENO)) : plain_frame(table));
+        if (view.screen)
+            view.screen->draw(table);
+        else
+            print_raw(plain_frame(table));
         co_await async::sleep_for(kInterval);
     }
 }
@@ -160,7 +117,8 @@ int run(Invocation& invocation) {
     view.text({});  // a bad format is told at once
 
     StatsBoard board(session.loop(), session.engine(), view.is_stream);
-    HiddenCursor cursor(view.is_stream && view.is_terminal);
+    std::optional<LiveScreen> screen;
+    if (view.is_stream && view.is_terminal) view.screen = &screen.emplace();
     session.run(show(view, session, board));
     return 0;
 }

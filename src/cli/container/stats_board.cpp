@@ -33,7 +33,7 @@ StatsBoard::~StatsBoard() {
 async::Task<void> StatsBoard::collect(client::Engine& engine, std::shared_ptr<Entry> entry, bool is_stream) {
     try {
         client::Request request;
-        request.path = "/containers/" + object_segment("container", entry->sample.container) + "/stats";
+        request.path = object_path("container", entry->sample.container, "/stats");
         request.query.emplace_back("stream", is_stream ? "1" : "0");
         std::unique_ptr<client::Response> response = co_await engine.send(std::move(request));
         while (std::optional<json::Value> answer = co_await response->next_json()) {

@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/container/stop.h"
+
 #include "cli/commands.h"
-#include "cli/container/each_container.h"
 
 namespace berth::cli {
 
 namespace {
 
-constexpr Flag kFlags[] = {
-    {.name = "signal", .shorthand = 's', .usage = "Signal to send to the container"},
-    {.name = "time",
-     .kind = Flag::Kind::number,
-     .usage = "Seconds to wait before killing the container (deprecated: use --timeout)",
-     .hidden = true,
-     .deprecated = "use --timeout instead"},
-    {.name = "timeout",
-     .shorthand = 't',
-     .kind = Flag::Kind::number,
-     .usage = "Seconds to wait before killing the container"},
-};
+constexpr std::string_view kAliases[] = {"container stop", "stop"};
 
-int run(Invocation& call) {
-    const Flags& flags = call.flags;
+}  // namespace
+
+client::Query stop_query(const Flags& flags) {
     if (flags.is_set("time") && flags.is_set("timeout"))
         throw Error(ErrorKind::invalid_argument,
                     "conflicting options: cannot specify both --timeout and --time");
@@ -28,22 +19,17 @@ int run(Invocation& call) {
     if (flags.is_set("signal")) query.emplace_back("signal", flags.text("signal"));
     for (const char* name : {"time", "timeout"})
         if (flags.is_set(name)) query.emplace_back("t", std::to_string(*flags.number(name)));
-    call.session.run(each_container(call.session, call.args, post_to_container("stop", std::move(query))));
-    return 0;
+    return query;
 }
-
-constexpr std::string_view kAliases[] = {"container stop", "stop"};
-
-}  // namespace
 
 constinit const Command kStopCommand = {
     .name = "stop",
     .summary = "Stop one or more running containers",
     .arguments = "[OPTIONS] CONTAINER [CONTAINER...]",
-    .flags = kFlags,
+    .flags = kStopFlags,
     .min_args = 1,
     .max_args = kAnyNumber,
-    .run = run,
+    .run = [](Invocation& call) { return post_to_each(call, "stop", stop_query(call.flags)); },
     .aliases = kAliases,
     .words = Words::running_containers,
 };

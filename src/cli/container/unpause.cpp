@@ -6,11 +6,6 @@ namespace berth::cli {
 
 namespace {
 
-int run(Invocation& call) {
-    call.session.run(each_container(call.session, call.args, post_to_container("unpause")));
-    return 0;
-}
-
 constexpr std::string_view kAliases[] = {"container unpause", "unpause"};
 
 }  // namespace
@@ -21,7 +16,7 @@ constinit const Command kUnpauseCommand = {
     .arguments = "CONTAINER [CONTAINER...]",
     .min_args = 1,
     .max_args = kAnyNumber,
-    .run = run,
+    .run = [](Invocation& call) { return post_to_each(call, "unpause"); },
     .aliases = kAliases,
     .words = Words::running_containers,
 };

@@ -48,7 +48,7 @@ bool has_any_flag(const Flags& flags) {
 async::Task<json::Value> update(client::Engine& engine, std::string name, json::Value change) {
     client::Request request;
     request.method = "POST";
-    request.path = "/containers/" + object_segment("container", name) + "/update";
+    request.path = object_path("container", name, "/update");
     request.body = std::move(change);
     co_return co_await engine.call(std::move(request));
 }

@@ -8,10 +8,7 @@ namespace berth::cli {
 namespace {
 
 async::Task<std::string> exit_code(client::Engine& engine, std::string name) {
-    client::Request request;
-    request.method = "POST";
-    request.path = "/containers/" + object_segment("container", name) + "/wait";
-    auto calling = engine.call(std::move(request));
+    auto calling = engine.call({.method = "POST", .path = object_path("container", name, "/wait")});
     json::Value answer = co_await std::move(calling);
     co_return std::to_string(client::number_at(answer, "StatusCode"));
 }

@@ -46,6 +46,28 @@ inline constexpr Flag kDockerEndpointFlag = {
     .default_text = "[]",
     .check = check_docker_flag,
 };
+inline constexpr Flag kContextDescriptionFlag = {.name = "description",
+                                                 .usage = "Description of the context"};
+/// What the help of create and update says: `Word` is the verb at the start of a sentence.
+#define BERTH_CONTEXT_HELP(Word, word)                                              \
+    Word " a context\n"                                                             \
+         "\n"                                                                       \
+         "Docker endpoint config:\n"                                                \
+         "\n"                                                                       \
+         "NAME                DESCRIPTION\n"                                        \
+         "from                Copy named context's Docker endpoint configuration\n" \
+         "host                Docker endpoint on which to connect\n"                \
+         "ca                  Trust certs signed only by this CA\n"                 \
+         "cert                Path to TLS certificate file\n"                       \
+         "key                 Path to TLS key file\n"                               \
+         "skip-tls-verify     Skip TLS certificate validation\n"                    \
+         "\n"                                                                       \
+         "Example:\n"                                                               \
+         "\n"                                                                       \
+         "$ docker context " word                                                   \
+         " my-context --description \"some description\" --docker "                 \
+         "\"host=tcp://myserver:2376,ca=~/ca-file,cert=~/cert-file,key=~/key-file\""
+
 /// The endpoint "docker" and its certificates that --docker describes. Throws in docker's words.
 WholeContext parse_docker_flag(Session& session, const std::vector<std::string>& values);
 

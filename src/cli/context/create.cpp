@@ -31,7 +31,7 @@ int run(Invocation& invocation) {
 }
 
 constexpr Flag kFlags[] = {
-    {.name = "description", .usage = "Description of the context"},
+    kContextDescriptionFlag,
     kDockerEndpointFlag,
     {.name = "from", .usage = "create context from a named context", .words = Words::contexts},
 };
@@ -42,23 +42,7 @@ constinit const Command kContextCreateCommand = {
     .name = "create",
     .summary = "Create a context",
     .arguments = "[OPTIONS] CONTEXT",
-    .description =
-        "Create a context\n"
-        "\n"
-        "Docker endpoint config:\n"
-        "\n"
-        "NAME                DESCRIPTION\n"
-        "from                Copy named context's Docker endpoint configuration\n"
-        "host                Docker endpoint on which to connect\n"
-        "ca                  Trust certs signed only by this CA\n"
-        "cert                Path to TLS certificate file\n"
-        "key                 Path to TLS key file\n"
-        "skip-tls-verify     Skip TLS certificate validation\n"
-        "\n"
-        "Example:\n"
-        "\n"
-        "$ docker context create my-context --description \"some description\" --docker "
-        "\"host=tcp://myserver:2376,ca=~/ca-file,cert=~/cert-file,key=~/key-file\"",
+    .description = BERTH_CONTEXT_HELP("Create", "create"),
     .flags = kFlags,
     .min_args = 1,
     .max_args = 1,

@@ -1,28 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/format/inspect.h"
-#include "base/strings.h"
+
 #include "cli/context/context.h"
 #include "cli/format/format_flag.h"
 #include "cli/format/typed.h"
 #include "cli/key_values.h"
-#include "cli/output.h"
 
 namespace berth::cli {
 namespace {
 
 constexpr std::string_view kInMemory = "<IN MEMORY>";
-
-/// As Go writes JSON that may stand in a page.
-std::string escape_html(std::string text) {
-    std::string escaped;
-    for (char c : text) {
-        if (c == '<' || c == '>' || c == '&')
-            escaped += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-        else
-            escaped += c;
-    }
-    return escaped;
-}
 
 json::Object certificates_of(Session& session, const WholeContext& whole) {
     json::Object all;
@@ -73,36 +60,12 @@ tmpl::Value structure_of(const json::Value& described) {
 
 int run(Invocation& invocation) {
     Session& session = invocation.session;
-    std::string format = invocation.flags.text("format");
-    std::optional<tmpl::Template> form;
-    if (!format.empty() && format != "json") form = parse_format(format);
     std::vector<std::string> names = invocation.args;
     if (names.empty()) names.push_back(current_context(session));
-    json::Array all;
-    std::string text;
-    std::vector<std::string> failures;
-    for (const std::string& name : names) {
-        try {
-            json::Value described = describe(session, name);
-            if (form)
-                text += with_context("template parsing error",
-                                     [&] { return form->run(structure_of(described)); }) +
-                        '\n';
-            else
-                all.push_back(std::move(described));
-        } catch (const Error& error) {
-            failures.emplace_back(error.what());
-        }
-    }
-    if (!form) {
-        json::Value list(std::move(all));
-        text = escape_html(format.empty() ? json::print_indented(list, "    ") : json::print(list)) + '\n';
-    } else if (text.empty()) {
-        text = "\n";
-    }
-    print_out(text);
-    if (!failures.empty()) throw Error(ErrorKind::not_found, join(failures, "\n"));
-    return 0;
+    std::function<Inspected(const std::string&)> find = [&](const std::string& name) {
+        return Inspected{.is_typed_only = true, .structure = structure_of(describe(session, name))};
+    };
+    return inspect(invocation.flags.text("format"), names, find);
 }
 
 constexpr Flag kFlags[] = {kInspectFormatFlag};

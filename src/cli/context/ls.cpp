@@ -49,7 +49,7 @@ std::vector<Line> all_lines(Session& session, const std::string& current) {
             lines.push_back({current, {}, {}, error.what()});
         }
     }
-    std::ranges::sort(lines, [](const Line& a, const Line& b) { return natural_less(a.name, b.name); });
+    std::ranges::sort(lines, natural_less, &Line::name);
     return lines;
 }
 
@@ -77,7 +77,7 @@ int run(Invocation& invocation) {
 
 constexpr Flag kFlags[] = {
     kFormatFlag,
-    {.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Only show context names"},
+    quiet_flag("Only show context names"),
 };
 constexpr std::string_view kAliases[] = {"context ls", "context list"};
 

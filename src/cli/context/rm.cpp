@@ -36,10 +36,7 @@ int run(Invocation& invocation) {
 }
 
 constexpr Flag kFlags[] = {
-    {.name = "force",
-     .shorthand = 'f',
-     .kind = Flag::Kind::boolean,
-     .usage = "Force the removal of a context in use"},
+    {"force", 'f', Flag::Kind::boolean, "Force the removal of a context in use"},
 };
 constexpr std::string_view kAliases[] = {"context rm", "context remove"};
 

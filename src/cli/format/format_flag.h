@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "cli/flag_values.h"
 #include "cli/flags.h"
 
 /// Flags that many commands have, in Docker's words.
@@ -32,5 +33,24 @@ inline constexpr Flag kInspectFormatFlag = {
         "Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with "
         "templates",
 };
+
+/// -f, --filter of listings.
+constexpr Flag filter_flag(std::string_view usage) {
+    return {.name = "filter",
+            .shorthand = 'f',
+            .kind = Flag::Kind::list,
+            .usage = usage,
+            .type = "filter",
+            .check = check_filter};
+}
+inline constexpr Flag kFilterFlag = filter_flag("Filter output based on conditions provided");
+
+inline constexpr Flag kNoTruncFlag = {
+    .name = "no-trunc", .kind = Flag::Kind::boolean, .usage = "Don't truncate output"};
+
+/// -q, --quiet. `usage`: what is left then.
+constexpr Flag quiet_flag(std::string_view usage) {
+    return {"quiet", 'q', Flag::Kind::boolean, usage};
+}
 
 }  // namespace berth::cli

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/format/inspect.h"
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <vector>
 
@@ -48,6 +50,21 @@ std::string indented(std::string_view text) {
     return out;
 }
 
+/// As Go writes JSON that may stand in a page.
+std::string escape_html(std::string_view text) {
+    std::string escaped;
+    for (char c : text)
+        if (c == '<' || c == '>' || c == '&')
+            escaped += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        else
+            escaped += c;
+    return escaped;
+}
+
+tmpl::Value structure_of(const Inspected& found) {
+    return found.structure ? *found.structure : typed(found.object, found.type);
+}
+
 class Inspector {
   public:
     explicit Inspector(std::string_view format) : is_json_(format == "json") {
@@ -56,7 +73,7 @@ class Inspector {
 
     void add(Inspected found) {
         if (!template_ && found.is_typed_only) {
-            (structures_ += structures_.empty() ? "" : ",") += typed(found.object, found.type).json();
+            (structures_ += structures_.empty() ? "" : ",") += escape_html(structure_of(found).json());
             return;
         }
         if (!template_) {
@@ -80,7 +97,7 @@ class Inspector {
   private:
     std::string applied(const Inspected& found) {
         try {
-            return template_->run(typed(found.object, found.type), {.missing_key_is_error = is_strict_});
+            return template_->run(structure_of(found), {.missing_key_is_error = is_strict_});
         } catch (const Error&) {
             if (found.is_typed_only) throw;
             // An option of the template: it holds for all names after this one too.

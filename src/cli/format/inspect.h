@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ struct Inspected {
     std::string_view type = {};
     /// Docker's client has no bare JSON for it: it prints the structure, and runs templates on that alone.
     bool is_typed_only = false;
+    /// Its structure, where that is in no table.
+    std::optional<tmpl::Value> structure = {};
 };
 
 /// `docker X inspect`: prints the objects that `find` gives for the names as one indented JSON array, or each

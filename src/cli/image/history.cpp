@@ -9,6 +9,7 @@
 #include "cli/format/listing.h"
 #include "cli/format/stamp.h"
 #include "cli/format/units.h"
+#include "cli/image/image_flags.h"
 #include "cli/image/platform_query.h"
 #include "cli/output.h"
 #include "cli/session.h"
@@ -20,16 +21,12 @@ namespace {
 
 constexpr std::array kFlags{
     kFormatFlag,
-    Flag{.name = "human",
-         .shorthand = 'H',
-         .kind = Flag::Kind::boolean,
-         .usage = "Print sizes and dates in human readable format",
-         .default_text = "true"},
-    Flag{.name = "no-trunc", .kind = Flag::Kind::boolean, .usage = "Don't truncate output"},
+    kHumanFlag,
+    kNoTruncFlag,
     Flag{.name = "platform",
          .usage = "Show history for the given platform. Formatted as \"os[/arch[/variant]]\" (e.g., "
                   "\"linux/amd64\")"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Only show image IDs"},
+    quiet_flag("Only show image IDs"),
 };
 
 constexpr std::array kColumns{
@@ -64,7 +61,7 @@ int run(Invocation& call) {
     client::Request request{.path = "/images/" + client::path_name(call.args[0]) + "/history"};
     if (std::string platform = call.flags.text("platform"); !platform.empty())
         request.query.emplace_back("platform", checked_platform_query(platform));
-    json::Value history = call.session.run(call.session.engine().call(std::move(request)));
+    json::Value history = call.session.call(std::move(request));
 
     std::string format = call.flags.text("format");
     if (format.empty() || format == "table")

@@ -26,8 +26,7 @@ int run(Invocation& call) {
         query.emplace_back("platform", platform_query(platform));
     auto find = [&](const std::string& name) {
         if (name.empty()) throw Error(ErrorKind::not_found, "Error: No such image: ");
-        client::Request request{.path = "/images/" + client::path_name(name) + "/json", .query = query};
-        return call.session.run(call.session.engine().call(std::move(request)));
+        return call.session.call({.path = "/images/" + client::path_name(name) + "/json", .query = query});
     };
     return inspect(call.flags.text("format"), call.args, "image.InspectResponse", find);
 }

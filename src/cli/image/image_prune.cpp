@@ -2,7 +2,6 @@
 #include <array>
 
 #include "cli/commands.h"
-#include "cli/output.h"
 #include "cli/prune/prune.h"
 
 namespace berth::cli {
@@ -10,10 +9,7 @@ namespace berth::cli {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "all",
-         .shorthand = 'a',
-         .kind = Flag::Kind::boolean,
-         .usage = "Remove all unused images, not just dangling ones"},
+    prune_all_flag("Remove all unused images, not just dangling ones"),
     kPruneFilterFlag,
     kPruneForceFlag,
 };
@@ -25,12 +21,12 @@ int run(Invocation& call) {
     std::string_view warning = all ? "WARNING! This will remove all images without at least one container "
                                      "associated to them.\n"
                                    : "WARNING! This will remove all dangling images.\n";
-    if (!may_prune(call.flags, warning)) return 0;
-    json::Value report =
-        send_prune(call.session, "/images/prune", prune_filters(call.session, std::move(filters)));
-    std::string deleted = deleted_images_text(report);
-    print_out(deleted + reclaimed_text(deleted.empty() ? 0 : client::number_at(report, "SpaceReclaimed")));
-    return 0;
+    auto text = [](const json::Value& report) {
+        std::string deleted = deleted_images_text(report);
+        return deleted + reclaimed_text(deleted.empty() ? 0 : client::number_at(report, "SpaceReclaimed"));
+    };
+    filters = prune_filters(call.session, std::move(filters));
+    return prune(call, warning, "/images/prune", filters, text);
 }
 
 }  // namespace

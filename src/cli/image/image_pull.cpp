@@ -11,10 +11,8 @@ namespace berth::cli {
 namespace {
 
 async::Task<void> create_image(Session& session, client::Request request, bool quiet, int to_fd) {
-    std::unique_ptr<client::Response> response = co_await session.engine().send(std::move(request));
-    int shown_on = quiet ? -1 : to_fd;
     bool is_terminal = to_fd >= 0 && isatty(to_fd) == 1;
-    co_await show_progress(*response, is_terminal, shown_on);
+    return send_with_progress(session, std::move(request), is_terminal, quiet ? -1 : to_fd);
 }
 
 client::Request create_request(Session& session, const spec::Reference& image, std::string_view tag,

@@ -7,6 +7,7 @@
 #include "cli/flag_values.h"
 #include "cli/format/format_flag.h"
 #include "cli/format/listing.h"
+#include "cli/image/image_flags.h"
 #include "cli/output.h"
 #include "cli/session.h"
 
@@ -15,20 +16,12 @@ namespace berth::cli {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "all",
-         .shorthand = 'a',
-         .kind = Flag::Kind::boolean,
-         .usage = "Show all images (default hides intermediate images)"},
-    Flag{.name = "digests", .kind = Flag::Kind::boolean, .usage = "Show digests"},
-    Flag{.name = "filter",
-         .shorthand = 'f',
-         .kind = Flag::Kind::list,
-         .usage = "Filter output based on conditions provided",
-         .type = "filter",
-         .check = check_filter},
+    kAllImagesFlag,
+    kDigestsFlag,
+    kFilterFlag,
     kFormatFlag,
-    Flag{.name = "no-trunc", .kind = Flag::Kind::boolean, .usage = "Don't truncate output"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Only show image IDs"},
+    kNoTruncFlag,
+    quiet_flag("Only show image IDs"),
     Flag{.name = "tree",
          .kind = Flag::Kind::boolean,
          .usage = "List multi-platform images as a tree (EXPERIMENTAL)"},
@@ -97,7 +90,7 @@ int run(Invocation& call) {
     if (all) request.query.emplace_back("all", "1");
     if (!filters.empty()) request.query.emplace_back("filters", client::filters_json(filters));
     if (is_tree) request.query.emplace_back("manifests", "1");
-    json::Value images = call.session.run(call.session.engine().call(std::move(request)));
+    json::Value images = call.session.call(std::move(request));
     if (!images.is_array()) images = json::Array();
     if (is_tree) {
         print_out(image_tree(images.get_array(), all, call.session));

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "cli/commands.h"
+#include "cli/image/image_flags.h"
 #include "cli/image/progress.h"
 #include "spec/reference.h"
 #include "sys/file.h"
@@ -15,18 +16,10 @@ namespace berth::cli {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "change",
-         .shorthand = 'c',
-         .kind = Flag::Kind::list,
-         .usage = "Apply Dockerfile instruction to the created image"},
+    kChangeFlag,
     Flag{.name = "message", .shorthand = 'm', .usage = "Set commit message for imported image"},
     Flag{.name = "platform", .usage = "Set platform if server is multi-platform capable"},
 };
-
-async::Task<void> import(Session& session, client::Request request) {
-    std::unique_ptr<client::Response> response = co_await session.engine().send(std::move(request));
-    co_await show_progress(*response, session.is_stdout_terminal(), STDOUT_FILENO);
-}
 
 int run(Invocation& call) {
     const std::string& source = call.args[0];
@@ -46,7 +39,8 @@ int run(Invocation& call) {
     if (!name.empty()) request.query.emplace_back("repo", name);
     if (!is_url) request.file = file ? file.get() : STDIN_FILENO;
     request.content_type = "text/plain";
-    call.session.run(import(call.session, std::move(request)));
+    call.session.run(send_with_progress(call.session, std::move(request), call.session.is_stdout_terminal(),
+                                        STDOUT_FILENO));
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "cli/commands.h"
+#include "cli/format/format_flag.h"
 #include "cli/image/platform_query.h"
 #include "cli/image/progress.h"
 #include "cli/terminal/pass_on.h"
@@ -22,7 +23,7 @@ constexpr std::array kFlags{
     Flag{.name = "platform",
          .usage = "Load only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., "
                   "\"linux/amd64\")"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Suppress the load output"},
+    quiet_flag("Suppress the load output"),
 };
 
 async::Task<void> load(Session& session, client::Request request) {

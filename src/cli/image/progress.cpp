@@ -49,4 +49,10 @@ async::Task<void> show_progress(client::Response& response, bool is_terminal, in
     }
 }
 
+async::Task<void> send_with_progress(Session& session, client::Request request, bool is_terminal, int to_fd,
+                                     std::function<void(const json::Value& aux)> aux) {
+    std::unique_ptr<client::Response> response = co_await session.engine().send(std::move(request));
+    co_await show_progress(*response, is_terminal, to_fd, std::move(aux));
+}
+
 }  // namespace berth::cli

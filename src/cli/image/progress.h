@@ -15,6 +15,9 @@ namespace berth::cli {
 /// before it was shown. With `to_fd` -1 nothing is shown.
 async::Task<void> show_progress(client::Response& response, bool is_terminal, int to_fd,
                                 std::function<void(const json::Value& aux)> aux = {});
+/// Sends `request` and does so with its answer.
+async::Task<void> send_with_progress(Session& session, client::Request request, bool is_terminal, int to_fd,
+                                     std::function<void(const json::Value& aux)> aux = {});
 
 /// POST /images/create for a reference ("latest" where it has neither tag nor digest), with credentials: what
 /// `pull` does and `run` when the image is missing (to stderr then). Quiet shows nothing. A reference that

@@ -4,6 +4,8 @@
 #include <array>
 
 #include "cli/commands.h"
+#include "cli/format/format_flag.h"
+#include "cli/image/image_flags.h"
 #include "cli/image/progress.h"
 #include "cli/output.h"
 #include "spec/reference.h"
@@ -13,16 +15,13 @@ namespace berth::cli {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "all-tags",
-         .shorthand = 'a',
-         .kind = Flag::Kind::boolean,
-         .usage = "Download all tagged images in the repository"},
+    kPullAllTagsFlag,
     Flag{.name = "disable-content-trust",
          .kind = Flag::Kind::boolean,
          .usage = "Skip image verification",
          .default_text = "true"},
     Flag{.name = "platform", .usage = "Set platform if server is multi-platform capable"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Suppress verbose output"},
+    quiet_flag("Suppress verbose output"),
 };
 
 int run(Invocation& call) {

@@ -5,6 +5,8 @@
 #include <array>
 
 #include "cli/commands.h"
+#include "cli/format/format_flag.h"
+#include "cli/image/image_flags.h"
 #include "cli/image/note.h"
 #include "cli/image/platform_query.h"
 #include "cli/image/progress.h"
@@ -16,10 +18,7 @@ namespace berth::cli {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "all-tags",
-         .shorthand = 'a',
-         .kind = Flag::Kind::boolean,
-         .usage = "Push all tags of an image to the repository"},
+    kPushAllTagsFlag,
     Flag{.name = "disable-content-trust",
          .kind = Flag::Kind::boolean,
          .usage = "Skip image signing",
@@ -30,7 +29,7 @@ constexpr std::array kFlags{
              "Image index won't be pushed, meaning that other manifests, including attestations won't be "
              "preserved.\n"
              "'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)"},
-    Flag{.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Suppress verbose output"},
+    quiet_flag("Suppress verbose output"),
 };
 
 constexpr std::string_view kPlatformNote =
@@ -63,16 +62,6 @@ std::string note_of(const json::Value& aux, bool colours) {
     return {};
 }
 
-async::Task<void> push(Session& session, client::Request request, bool quiet, std::string& notes) {
-    std::unique_ptr<client::Response> response = co_await session.engine().send(std::move(request));
-    bool colours = session.has_colours(), is_terminal = session.is_stdout_terminal();
-    std::function<void(const json::Value&)> aux = [&notes, colours](const json::Value& value) {
-        notes += note_of(value, colours);
-    };
-    int to_fd = quiet ? -1 : STDOUT_FILENO;
-    co_await show_progress(*response, is_terminal, to_fd, std::move(aux));
-}
-
 spec::Reference reference_of(const Invocation& call) {
     spec::Reference reference = spec::Reference::parse(call.args[0]);
     bool is_name_only = !reference.tag() && !reference.digest();
@@ -99,7 +88,10 @@ int run(Invocation& call) {
     request.headers.emplace_back("X-Registry-Auth",
                                  client::registry_auth(call.session.config(), reference.name()));
     std::string notes;
-    call.session.run(push(call.session, std::move(request), quiet, notes));
+    bool colours = call.session.has_colours();
+    auto aux = [&notes, colours](const json::Value& value) { notes += note_of(value, colours); };
+    call.session.run(send_with_progress(call.session, std::move(request), call.session.is_stdout_terminal(),
+                                        quiet ? -1 : STDOUT_FILENO, aux));
     if (quiet) print_out(reference.text() + '\n');
     print_out(notes);
     return 0;

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "cli/commands.h"
+#include "cli/image/image_flags.h"
 #include "cli/image/platform_query.h"
 #include "cli/output.h"
 #include "cli/session.h"
@@ -12,11 +13,8 @@ namespace berth::cli {
 namespace {
 
 constexpr std::array kFlags{
-    Flag{.name = "force",
-         .shorthand = 'f',
-         .kind = Flag::Kind::boolean,
-         .usage = "Force removal of the image"},
-    Flag{.name = "no-prune", .kind = Flag::Kind::boolean, .usage = "Do not delete untagged parents"},
+    kForceRemovalFlag,
+    kNoPruneFlag,
     Flag{.name = "platform",
          .kind = Flag::Kind::strings,
          .usage = "Remove only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., "
@@ -43,10 +41,9 @@ int run(Invocation& call) {
     std::string problems;
     bool is_fatal = !call.flags.boolean("force");
     for (const std::string& image : call.args) {
-        client::Request request{
-            .method = "DELETE", .path = "/images/" + client::path_name(image), .query = query};
         try {
-            print_out(removed_text(call.session.run(call.session.engine().call(std::move(request)))));
+            print_out(removed_text(call.session.call(
+                {.method = "DELETE", .path = "/images/" + client::path_name(image), .query = query})));
         } catch (const Error& error) {
             is_fatal = is_fatal || error.kind() != ErrorKind::not_found;
             problems += (problems.empty() ? "" : "\n") + std::string(error.what());

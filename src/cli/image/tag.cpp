@@ -29,9 +29,9 @@ int run(Invocation& call) {
     spec::Reference target = parse_name(call.args[1]);
     if (target.digest())
         throw Error(ErrorKind::invalid_argument, "refusing to create a tag with a digest reference");
-    client::Request request{.method = "POST", .path = "/images/" + client::path_name(call.args[0]) + "/tag"};
-    request.query = {{"repo", target.name()}, {"tag", *target.with_default_tag().tag()}};
-    call.session.run(call.session.engine().call(std::move(request)));
+    call.session.call({.method = "POST",
+                       .path = "/images/" + client::path_name(call.args[0]) + "/tag",
+                       .query = {{"repo", target.name()}, {"tag", *target.with_default_tag().tag()}}});
     return 0;
 }
 

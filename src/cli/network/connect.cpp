@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include <map>
 
 #include "base/strings.h"
@@ -54,12 +52,10 @@ json::Object endpoint(const Flags& flags) {
 }
 
 int run(Invocation& invocation) {
-    client::Request request;
-    request.method = "POST";
-    request.path = "/networks/" + object_segment("network", invocation.args[0]) + "/connect";
-    request.body =
-        json::Object{{"Container", invocation.args[1]}, {"EndpointConfig", endpoint(invocation.flags)}};
-    invocation.session.run(invocation.session.engine().call(std::move(request)));
+    invocation.session.call({.method = "POST",
+                             .path = object_path("network", invocation.args[0], "/connect"),
+                             .body = json::Object{{"Container", invocation.args[1]},
+                                                  {"EndpointConfig", endpoint(invocation.flags)}}});
     return 0;
 }
 

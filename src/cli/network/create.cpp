@@ -69,11 +69,8 @@ json::Object body(const Flags& flags, const std::string& name) {
 }
 
 int run(Invocation& invocation) {
-    client::Request request;
-    request.method = "POST";
-    request.path = "/networks/create";
-    request.body = body(invocation.flags, invocation.args[0]);
-    json::Value made = invocation.session.run(invocation.session.engine().call(std::move(request)));
+    json::Value made = invocation.session.call(
+        {.method = "POST", .path = "/networks/create", .body = body(invocation.flags, invocation.args[0])});
     print_out(client::text_at(made, "Id") + '\n');
     return 0;
 }

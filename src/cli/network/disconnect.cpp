@@ -7,19 +7,14 @@ namespace berth::cli {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {.name = "force",
-     .shorthand = 'f',
-     .kind = Flag::Kind::boolean,
-     .usage = "Force the container to disconnect from a network"},
+    {"force", 'f', Flag::Kind::boolean, "Force the container to disconnect from a network"},
 };
 
 int run(Invocation& invocation) {
-    client::Request request;
-    request.method = "POST";
-    request.path = "/networks/" + object_segment("network", invocation.args[0]) + "/disconnect";
-    request.body =
-        json::Object{{"Container", invocation.args[1]}, {"Force", invocation.flags.boolean("force")}};
-    invocation.session.run(invocation.session.engine().call(std::move(request)));
+    invocation.session.call({.method = "POST",
+                             .path = object_path("network", invocation.args[0], "/disconnect"),
+                             .body = json::Object{{"Container", invocation.args[1]},
+                                                  {"Force", invocation.flags.boolean("force")}}});
     return 0;
 }
 

@@ -11,10 +11,7 @@ namespace {
 
 constexpr Flag kFlags[] = {
     kInspectFormatFlag,
-    {.name = "verbose",
-     .shorthand = 'v',
-     .kind = Flag::Kind::boolean,
-     .usage = "Verbose output for diagnostics"},
+    {"verbose", 'v', Flag::Kind::boolean, "Verbose output for diagnostics"},
 };
 
 int run(Invocation& invocation) {
@@ -23,9 +20,9 @@ int run(Invocation& invocation) {
     return inspect(invocation.flags.text("format"), invocation.args, "network.Inspect",
                    [&](const std::string& name) {
                        client::Request request;
-                       request.path = "/networks/" + object_segment("network", name);
+                       request.path = object_path("network", name);
                        if (is_verbose) request.query.emplace_back("verbose", "true");
-                       return session.run(session.engine().call(std::move(request)));
+                       return session.call(std::move(request));
                    });
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "cli/flag_values.h"
 #include "cli/format/format_flag.h"
 #include "cli/format/labels.h"
 #include "cli/format/listing.h"
@@ -17,15 +16,10 @@ namespace berth::cli {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {.name = "filter",
-     .shorthand = 'f',
-     .kind = Flag::Kind::list,
-     .usage = "Provide filter values (e.g. \"driver=bridge\")",
-     .type = "filter",
-     .check = check_filter},
+    filter_flag("Provide filter values (e.g. \"driver=bridge\")"),
     kFormatFlag,
     {.name = "no-trunc", .kind = Flag::Kind::boolean, .usage = "Do not truncate the output"},
-    {.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Only display network IDs"},
+    quiet_flag("Only display network IDs"),
 };
 
 constexpr Column kColumns[] = {
@@ -72,13 +66,12 @@ int run(Invocation& invocation) {
     request.path = "/networks";
     if (auto filters = invocation.flags.list("filter"); !filters.empty())
         request.query.emplace_back("filters", client::filters_json(filters));
-    json::Value answer = session.run(session.engine().call(std::move(request)));
+    json::Value answer = session.call(std::move(request));
 
     std::vector<const json::Value*> networks;
     for (const json::Value& network : client::items_of(answer)) networks.push_back(&network);
-    std::sort(networks.begin(), networks.end(), [](const json::Value* left, const json::Value* right) {
-        return natural_less(client::text_at(*left, "Name"), client::text_at(*right, "Name"));
-    });
+    std::ranges::sort(networks, natural_less,
+                      [](const json::Value* network) { return client::text_at(*network, "Name"); });
     Listing listing(format_of(session, invocation.flags), kColumns,
                     "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}", "*network.networkContext");
     for (const json::Value* network : networks)

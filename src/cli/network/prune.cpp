@@ -2,7 +2,6 @@
 #include "cli/prune/prune.h"
 
 #include "cli/network/network.h"
-#include "cli/output.h"
 
 namespace berth::cli {
 namespace {
@@ -16,12 +15,11 @@ constexpr std::string_view kWarning =
     "WARNING! This will remove all custom networks not used by at least one container.\n";
 
 int run(Invocation& invocation) {
-    Session& session = invocation.session;
-    std::vector<std::string> filters = prune_filters(session, invocation.flags.list("filter"));
-    if (!may_prune(invocation.flags, kWarning)) return 0;
-    json::Value report = send_prune(session, "/networks/prune", filters);
-    print_out(deleted_text("Deleted Networks:", report, "NetworksDeleted"));
-    return 0;
+    auto text = [](const json::Value& report) {
+        return deleted_text("Deleted Networks:", report, "NetworksDeleted");
+    };
+    std::vector<std::string> filters = prune_filters(invocation.session, invocation.flags.list("filter"));
+    return prune(invocation, kWarning, "/networks/prune", filters, text);
 }
 
 }  // namespace

@@ -9,17 +9,11 @@ namespace berth::cli {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {.name = "force",
-     .shorthand = 'f',
-     .kind = Flag::Kind::boolean,
-     .usage = "Do not error if the network does not exist"},
+    {"force", 'f', Flag::Kind::boolean, "Do not error if the network does not exist"},
 };
 
 json::Value send(Session& session, std::string method, const std::string& name) {
-    client::Request request;
-    request.method = std::move(method);
-    request.path = "/networks/" + object_segment("network", name);
-    return session.run(session.engine().call(std::move(request)));
+    return session.call({.method = std::move(method), .path = object_path("network", name)});
 }
 
 /// A swarm's ingress network is removed only by who knows what it is.

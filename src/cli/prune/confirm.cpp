@@ -64,8 +64,4 @@ bool confirm(std::string_view question) {
     return word == "y" || word == "Y";
 }
 
-bool may_prune(const Flags& flags, std::string_view warning) {
-    return flags.boolean("force") || confirm(std::string(warning).append(kSurely));
-}
-
 }  // namespace berth::cli

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cli/format/units.h"
+#include "cli/output.h"
 #include "cli/prune/prune.h"
 #include "client/json_path.h"
 
@@ -43,7 +44,15 @@ json::Value send_prune(Session& session, std::string path, const std::vector<std
     request.path = std::move(path);
     request.query = std::move(query);
     if (!filters.empty()) request.query.emplace_back("filters", client::filters_json(filters));
-    return session.run(session.engine().call(std::move(request)));
+    return session.call(std::move(request));
+}
+
+int prune(Invocation& call, std::string_view warning, std::string path,
+          const std::vector<std::string>& filters, std::string (*text)(const json::Value& report),
+          client::Query query) {
+    if (!call.flags.boolean("force") && !confirm(std::string(warning).append(kSurely))) return 0;
+    print_out(text(send_prune(call.session, std::move(path), filters, std::move(query))));
+    return 0;
 }
 
 std::string deleted_text(std::string_view heading, const json::Value& report, std::string_view key) {

@@ -10,16 +10,11 @@ namespace {
 
 constexpr Flag kFlags[] = {
     kFormatFlag,
-    {.name = "verbose",
-     .shorthand = 'v',
-     .kind = Flag::Kind::boolean,
-     .usage = "Show detailed information on space usage"},
+    {"verbose", 'v', Flag::Kind::boolean, "Show detailed information on space usage"},
 };
 
 int run(Invocation& invocation) {
-    client::Request request;
-    request.path = "/system/df";
-    json::Value usage = invocation.session.run(invocation.session.engine().call(std::move(request)));
+    json::Value usage = invocation.session.call({.path = "/system/df"});
     std::string format = invocation.flags.text("format");
     print_out(invocation.flags.boolean("verbose") ? verbose_disk_usage_text(usage, format)
                                                   : disk_usage_text(usage, format));

@@ -34,12 +34,6 @@ std::string warning_mend(std::string_view warning) {
     return "";
 }
 
-json::Value get(Session& session, std::string path) {
-    client::Request request;
-    request.path = std::move(path);
-    return session.run(session.engine().call(std::move(request)));
-}
-
 /// The folder of this program has the other one, with which the daemon starts containers.
 Finding shim() {
     char path[4096];
@@ -86,12 +80,12 @@ Findings check_daemon(Session& session, Daemon& daemon) {
     try {
         endpoint = &session.endpoint();
         daemon.is_here = endpoint->kind == client::Endpoint::Kind::unix_socket;
-        daemon.info = get(session, "/info");
+        daemon.info = session.call({.path = "/info"});
         daemon.is_reachable = true;
         if (std::string root = client::text_at(daemon.info, "DockerRootDir"); !root.empty())
             daemon.data_root = root;
         describe(findings, daemon, *endpoint);
-        json::Value bridge = get(session, "/networks/bridge");
+        json::Value bridge = session.call({.path = "/networks/bridge"});
         const json::Value* options = client::find_at(bridge, "Options");
         // The option's name has dots, which no path of keys can have.
         if (options && options->is_object())

@@ -4,7 +4,6 @@
 #include <map>
 
 #include "cli/commands.h"
-#include "cli/flag_values.h"
 #include "cli/format/api_time.h"
 #include "cli/format/format_flag.h"
 #include "cli/format/stamp.h"
@@ -96,12 +95,7 @@ int run(Invocation& invocation) {
 }
 
 constexpr Flag kFlags[] = {
-    {.name = "filter",
-     .shorthand = 'f',
-     .kind = Flag::Kind::list,
-     .usage = "Filter output based on conditions provided",
-     .type = "filter",
-     .check = check_filter},
+    kFilterFlag,
     {.name = "format", .usage = kInspectFormatFlag.usage},
     {.name = "since", .usage = "Show all events created since timestamp"},
     {.name = "until", .usage = "Stream events until this timestamp"},

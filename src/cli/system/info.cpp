@@ -38,9 +38,7 @@ bool has_field(std::string_view format) {
 
 json::Value ask(Session& session, std::exception_ptr& failure) {
     try {
-        client::Request request;
-        request.path = "/info";
-        json::Value info = session.run(session.engine().call(std::move(request)));
+        json::Value info = session.call({.path = "/info"});
         return info.is_object() ? info : json::Value(json::Object());
     } catch (const Error&) {
         failure = std::current_exception();

@@ -18,10 +18,7 @@ namespace {
 
 constexpr Flag kFlags[] = {
     kInspectFormatFlag,
-    {.name = "size",
-     .shorthand = 's',
-     .kind = Flag::Kind::boolean,
-     .usage = "Display total file sizes if the type is container"},
+    {"size", 's', Flag::Kind::boolean, "Display total file sizes if the type is container"},
     {.name = "type",
      .usage = "Only inspect objects of the given type",
      .choices = "config container image network node plugin secret service task volume"},
@@ -30,33 +27,32 @@ constexpr Flag kFlags[] = {
 constexpr std::string_view kTypes =
     R"("config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume")";
 
-/// A kind of objects, where the daemon has them (PREFIX NAME SUFFIX), and their structure.
+/// A kind of objects, where the daemon has them (/NAMEs/… SUFFIX), and their structure.
 struct ObjectKind {
-    std::string_view name, prefix, suffix, type;
+    std::string_view name, suffix, type;
     bool is_of_swarm;
 };
 
 /// In the order in which a name is looked for.
 constexpr ObjectKind kKinds[] = {
-    {"container", "/containers/", "/json", "container.InspectResponse", false},
-    {"image", "/images/", "/json", "image.InspectResponse", false},
-    {"network", "/networks/", "", "network.Inspect", false},
-    {"volume", "/volumes/", "", "volume.Volume", false},
-    {"service", "/services/", "", "swarm.Service", true},
-    {"task", "/tasks/", "", "swarm.Task", true},
-    {"node", "/nodes/", "", "swarm.Node", true},
-    {"plugin", "/plugins/", "/json", "types.Plugin", false},
-    {"secret", "/secrets/", "", "swarm.Secret", true},
-    {"config", "/configs/", "", "swarm.Config", true},
+    {"container", "/json", "container.InspectResponse", false},
+    {"image", "/json", "image.InspectResponse", false},
+    {"network", "", "network.Inspect", false},
+    {"volume", "", "volume.Volume", false},
+    {"service", "", "swarm.Service", true},
+    {"task", "", "swarm.Task", true},
+    {"node", "", "swarm.Node", true},
+    {"plugin", "/json", "types.Plugin", false},
+    {"secret", "", "swarm.Secret", true},
+    {"config", "", "swarm.Config", true},
 };
 
 client::Request request_for(const ObjectKind& kind, const std::string& name, bool has_size) {
     client::Request request;
     bool is_image = kind.name == "image";
     if (is_image && name.empty()) throw Error(ErrorKind::not_found, "Error: No such image: ");
-    request.path.append(kind.prefix)
-        .append(is_image ? client::path_name(name) : object_segment(kind.name, name))
-        .append(kind.suffix);
+    request.path = is_image ? fmt::format("/images/{}{}", client::path_name(name), kind.suffix)
+                            : object_path(kind.name, name, kind.suffix);
     if (has_size && kind.name == "container") request.query.emplace_back("size", "1");
     if (kind.name == "service") request.query.emplace_back("insertDefaults", "true");
     return request;
@@ -78,7 +74,7 @@ class Finder {
         for (const ObjectKind& kind : kKinds) {
             if (type_.empty() ? kind.is_of_swarm && !is_swarm_manager() : kind.name != type_) continue;
             try {
-                json::Value found = call(request_for(kind, name, has_size_));
+                json::Value found = session_.call(request_for(kind, name, has_size_));
                 if (has_size_ && kind.name != "container")
                     print_error(fmt::format("WARNING: --size ignored for {}\n", kind.name));
                 return {std::move(found), kind.type};
@@ -90,15 +86,11 @@ class Finder {
     }
 
   private:
-    json::Value call(client::Request request) {
-        return session_.run(session_.engine().call(std::move(request)));
-    }
     bool is_swarm_manager() {
         if (!is_swarm_manager_) {
             try {
-                client::Request request;
-                request.path = "/info";
-                is_swarm_manager_ = client::flag_at(call(std::move(request)), "Swarm.ControlAvailable");
+                is_swarm_manager_ =
+                    client::flag_at(session_.call({.path = "/info"}), "Swarm.ControlAvailable");
             } catch (const Error& error) {
                 print_error(error_line(error) + '\n');
                 is_swarm_manager_ = false;

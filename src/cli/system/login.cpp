@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/system/login.h"
+
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <termios.h>
@@ -54,11 +56,11 @@ class NoEcho {
 };
 
 /// Byte by byte: what follows is not ours.
-std::string read_line(const NoEcho* quiet = nullptr) {
+std::string read_line(const std::optional<NoEcho>& quiet) {
     std::string line;
     char c = 0;
     while (true) {
-        if (quiet != nullptr) quiet->wait();
+        if (quiet) quiet->wait();
         if (sys::retry([&] { return ::read(STDIN_FILENO, &c, 1); }) != 1 || c == '\n') break;
         line += c;
     }
@@ -106,8 +108,7 @@ Login parse_flags(const Invocation& invocation) {
 }
 
 void ask_username(Login& login, const std::string& known) {
-    print_out(known.empty() ? std::string("Username: ") : fmt::format("Username ({}): ", known));
-    login.username = read_line();
+    login.username = ask_person(known.empty() ? "Username: " : fmt::format("Username ({}): ", known), false);
     if (login.username.empty()) login.username = known;
     if (login.username.empty()) throw Error(ErrorKind::invalid_argument, "Error: Non-null Username Required");
 }
@@ -117,12 +118,7 @@ void ask_password(Login& login) {
         print_out(
             "\n i Info → A Personal Access Token (PAT) can be used instead.\n"
             "          To create a PAT, visit https://app.docker.com/settings\n\n\n");
-    {
-        NoEcho quiet;
-        print_out("Password: ");
-        login.password = read_line(&quiet);
-    }
-    print_out("\n");
+    login.password = ask_person("Password: ", true);
     if (login.password.empty()) throw Error(ErrorKind::invalid_argument, "Error: Password Required");
 }
 
@@ -132,11 +128,7 @@ std::string authenticate(Session& session, const Login& login) {
     body["username"] = login.username;
     body["password"] = login.password;
     body["serveraddress"] = login.server;
-    client::Request request;
-    request.method = "POST";
-    request.path = "/auth";
-    request.body = std::move(body);
-    json::Value answer = session.run(session.engine().call(std::move(request)));
+    json::Value answer = session.call({.method = "POST", .path = "/auth", .body = std::move(body)});
     spec::Credentials credentials{.username = login.username, .password = login.password};
     if (std::string token = client::text_at(answer, "IdentityToken"); !token.empty()) {
         credentials.password.clear();
@@ -144,12 +136,7 @@ std::string authenticate(Session& session, const Login& login) {
     }
     client::ConfigFile& config = session.config();
     with_context("Error saving credentials", [&] { config.store(login.server, credentials); });
-    if (!config.helper_for(login.server) && !credentials.password.empty())
-        print_error(
-            fmt::format("\nWARNING! Your credentials are stored unencrypted in '{}'.\nConfigure a "
-                        "credential helper to remove this warning. See\n"
-                        "https://docs.docker.com/go/credential-store/\n\n",
-                        config.path()));
+    if (!config.helper_for(login.server) && !credentials.password.empty()) warn_of_plain_credentials(config);
     return client::text_at(answer, "Status");
 }
 
@@ -200,14 +187,30 @@ int run(Invocation& invocation) {
 }
 
 constexpr Flag kFlags[] = {
-    {.name = "password", .shorthand = 'p', .usage = "Password or Personal Access Token (PAT)"},
-    {.name = "password-stdin",
-     .kind = Flag::Kind::boolean,
-     .usage = "Take the Password or Personal Access Token (PAT) from stdin"},
-    {.name = "username", .shorthand = 'u', .usage = "Username"},
+    kPasswordFlag,
+    kPasswordStdinFlag,
+    kUsernameFlag,
 };
 
 }  // namespace
+
+std::string ask_person(std::string_view prompt, bool is_secret) {
+    std::optional<NoEcho> quiet;
+    if (is_secret) quiet.emplace();
+    print_out(prompt);
+    std::string line = read_line(quiet);
+    quiet.reset();
+    if (is_secret) print_out("\n");
+    return line;
+}
+
+void warn_of_plain_credentials(const client::ConfigFile& file) {
+    print_error(
+        fmt::format("\nWARNING! Your credentials are stored unencrypted in '{}'.\nConfigure a "
+                    "credential helper to remove this warning. See\n"
+                    "https://docs.docker.com/go/credential-store/\n\n",
+                    file.path()));
+}
 
 constinit const Command kLoginCommand = {
     .name = "login",

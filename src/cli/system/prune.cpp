@@ -12,15 +12,8 @@ namespace berth::cli {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {.name = "all",
-     .shorthand = 'a',
-     .kind = Flag::Kind::boolean,
-     .usage = "Remove all unused images not just dangling ones"},
-    {.name = "filter",
-     .kind = Flag::Kind::list,
-     .usage = "Provide filter values (e.g. \"label=<key>=<value>\")",
-     .type = "filter",
-     .check = check_filter},
+    prune_all_flag("Remove all unused images not just dangling ones"),
+    prune_filter_flag("Provide filter values (e.g. \"label=<key>=<value>\")"),
     kPruneForceFlag,
     {.name = "volumes", .kind = Flag::Kind::boolean, .usage = "Prune anonymous volumes"},
 };
@@ -56,8 +49,7 @@ int run(Invocation& invocation) {
                     "ERROR: The \"until\" filter is not supported with \"--volumes\"");
     std::vector<std::string> filters = prune_filters(invocation.session, given);
     if (!flags.boolean("force") && !confirm(prune_question(filters, is_all, with_volumes))) return 0;
-    int64_t space = prune_all(invocation.session, filters, is_all, with_volumes);
-    print_out(reclaimed_text(space));
+    print_out(reclaimed_text(prune_all(invocation.session, filters, is_all, with_volumes)));
     return 0;
 }
 

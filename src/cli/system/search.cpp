@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/commands.h"
-#include "cli/flag_values.h"
+#include "cli/format/format_flag.h"
 #include "cli/format/listing.h"
 #include "cli/format/units.h"
 #include "cli/output.h"
@@ -54,7 +54,7 @@ int run(Invocation& invocation) {
                       (first.find_first_of(".:") != std::string::npos || first == "localhost");
     request.headers.emplace_back("X-Registry-Auth",
                                  client::registry_auth(session.config(), names_host ? term : "docker.io"));
-    json::Value found = session.run(session.engine().call(std::move(request)));
+    json::Value found = session.call(std::move(request));
     std::string format = flags.text("format");
     bool is_json = format == "json" || format.find("json .") != std::string::npos;
     Listing listing(format, kColumns, kTable, "*registry.searchContext");
@@ -65,15 +65,10 @@ int run(Invocation& invocation) {
 }
 
 constexpr Flag kFlags[] = {
-    {.name = "filter",
-     .shorthand = 'f',
-     .kind = Flag::Kind::list,
-     .usage = "Filter output based on conditions provided",
-     .type = "filter",
-     .check = check_filter},
+    kFilterFlag,
     {.name = "format", .usage = "Pretty-print search using a Go template"},
     {.name = "limit", .kind = Flag::Kind::number, .usage = "Max number of search results"},
-    {.name = "no-trunc", .kind = Flag::Kind::boolean, .usage = "Don't truncate output"},
+    kNoTruncFlag,
 };
 
 }  // namespace

@@ -118,9 +118,7 @@ void show_build_times(json::Value& components) {
 /// The answer, or the failure for want of a daemon, which is told after what is known without one.
 json::Value ask(Session& session, std::exception_ptr& failure) {
     try {
-        client::Request request;
-        request.path = "/version";
-        json::Value server = session.run(session.engine().call(std::move(request)));
+        json::Value server = session.call({.path = "/version"});
         if (!server.is_object()) throw Error(ErrorKind::unavailable, "the daemon gave no version");
         if (client::list_at(server, "Components").empty())
             server.get_object()["Components"] = json::Array{engine_of(server)};

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "cli/terminal/demultiplexer.h"
 #include "cli/terminal/detach_keys.h"
 #include "cli/terminal/local_file.h"
+#include "cli/terminal/pass_on.h"
 
 namespace berth::cli {
 
@@ -71,23 +71,9 @@ async::Task<void> input(Joined& joined) {
 async::Task<void> output(Joined& joined) {
     const Relay& streams = joined.streams;
     if (streams.out < 0 && streams.err < 0) co_await joined.ended.wait();
-    LocalFile out(joined.context, streams.out), err(joined.context, streams.err);
-    std::vector<std::byte> buffer(kBufferSize);
-    Demultiplexer frames;
-    while (true) {
-        size_t count = co_await streams.remote->read_some(buffer);
-        if (count == 0) break;
-        std::string_view data(reinterpret_cast<const char*>(buffer.data()), count);
-        if (!streams.is_multiplexed) {
-            LocalFile& to = streams.out >= 0 ? out : err;
-            co_await to.write(data);
-            continue;
-        }
-        while (auto piece = frames.take(data)) {
-            LocalFile& to = piece->stream == 2 ? err : out;
-            if ((piece->stream == 2 ? streams.err : streams.out) >= 0) co_await to.write(piece->data);
-        }
-    }
+    Outputs to{streams.out, streams.err, streams.is_multiplexed};
+    ReadSome read = [&](std::span<std::byte> into) { return streams.remote->read_some(into); };
+    co_await pass_on(joined.context, std::move(read), to);
     joined.ended.set();
 }
 

@@ -14,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/terminal/demultiplexer.h"
 #include "cli/terminal/detach_keys.h"
+#include "cli/terminal/live_screen.h"
 #include "cli/terminal/local_file.h"
 #include "cli/terminal/raw_mode.h"
 #include "cli/terminal/relay.h"
@@ -342,6 +343,22 @@ TEST(Relay, ThrowsWhereNobodyReadsTheOutput) {
     joint.out.read.reset();
     ASSERT_EQ(write(joint.container.get(), "x", 1), 1);
     EXPECT_THROW(joint.run(false), OutputClosed);
+}
+
+// --- live views
+// ---------------------------------------------------------------------------------------------------
+
+TEST(LiveScreen, DrawsOverTheFrameBefore) {
+    EXPECT_EQ(screen_frame("a\nbc\n", {24, 80}), "\033[Ha\033[K\r\nbc\033[K\r\n\033[J");
+    EXPECT_EQ(screen_frame("", {24, 80}), "\033[H\033[J");
+    EXPECT_EQ(screen_frame("a\n\nb", {0, 0}), "\033[Ha\033[K\r\n\033[K\r\nb\033[K\r\n\033[J");
+}
+
+TEST(LiveScreen, StaysWithinTheWindow) {
+    EXPECT_EQ(screen_frame("müller\n", {24, 3}), "\033[Hmül\r\n\033[J");
+    EXPECT_EQ(screen_frame("1\n2\n3\n", {4, 80}), "\033[H1\033[K\r\n2\033[K\r\n3\033[K\r\n\033[J");
+    EXPECT_EQ(screen_frame("1\n2\n3\n4\n", {4, 80}),
+              "\033[H1\033[K\r\n2\033[K\r\n… and 2 more\033[K\r\n\033[J");
 }
 
 }  // namespace

@@ -82,11 +82,8 @@ int run(Invocation& invocation) {
     if (std::optional<json::Object> spec = cluster_spec(flags))
         body.emplace("ClusterVolumeSpec", std::move(*spec));
 
-    client::Request request;
-    request.method = "POST";
-    request.path = "/volumes/create";
-    request.body = std::move(body);
-    json::Value made = invocation.session.run(invocation.session.engine().call(std::move(request)));
+    json::Value made =
+        invocation.session.call({.method = "POST", .path = "/volumes/create", .body = std::move(body)});
     print_out(client::text_at(made, "Name") + '\n');
     return 0;
 }

@@ -13,12 +13,9 @@ constexpr Flag kFlags[] = {kInspectFormatFlag};
 
 int run(Invocation& invocation) {
     Session& session = invocation.session;
-    return inspect(invocation.flags.text("format"), invocation.args, "volume.Volume",
-                   [&](const std::string& name) {
-                       client::Request request;
-                       request.path = "/volumes/" + object_segment("volume", name);
-                       return session.run(session.engine().call(std::move(request)));
-                   });
+    return inspect(
+        invocation.flags.text("format"), invocation.args, "volume.Volume",
+        [&](const std::string& name) { return session.call({.path = object_path("volume", name)}); });
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "cli/flag_values.h"
 #include "cli/format/format_flag.h"
 #include "cli/format/natural_order.h"
 #include "cli/output.h"
@@ -17,14 +16,9 @@ constexpr Flag kFlags[] = {
      .kind = Flag::Kind::boolean,
      .usage = "Display only cluster volumes, and use cluster volume list formatting",
      .hidden = true},
-    {.name = "filter",
-     .shorthand = 'f',
-     .kind = Flag::Kind::list,
-     .usage = "Provide filter values (e.g. \"dangling=true\")",
-     .type = "filter",
-     .check = check_filter},
+    filter_flag("Provide filter values (e.g. \"dangling=true\")"),
     kFormatFlag,
-    {.name = "quiet", .shorthand = 'q', .kind = Flag::Kind::boolean, .usage = "Only display volume names"},
+    quiet_flag("Only display volume names"),
 };
 
 std::string format_of(Session& session, const Flags& flags) {
@@ -46,7 +40,7 @@ int run(Invocation& invocation) {
     request.path = "/volumes";
     if (auto filters = invocation.flags.list("filter"); !filters.empty())
         request.query.emplace_back("filters", client::filters_json(filters));
-    json::Value answer = session.run(session.engine().call(std::move(request)));
+    json::Value answer = session.call(std::move(request));
 
     std::vector<const json::Value*> volumes;
     for (const json::Value& volume : client::list_at(answer, "Volumes")) {
@@ -54,9 +48,8 @@ int run(Invocation& invocation) {
         if (!invocation.flags.boolean("cluster") || (cluster && cluster->is_object()))
             volumes.push_back(&volume);
     }
-    std::sort(volumes.begin(), volumes.end(), [](const json::Value* left, const json::Value* right) {
-        return natural_less(client::text_at(*left, "Name"), client::text_at(*right, "Name"));
-    });
+    std::ranges::sort(volumes, natural_less,
+                      [](const json::Value* volume) { return client::text_at(*volume, "Name"); });
     Listing listing(format_of(session, invocation.flags), volume_columns(), "table {{.Driver}}\t{{.Name}}",
                     "*formatter.volumeContext");
     for (const json::Value* volume : volumes) listing.add(volume_row(*volume));

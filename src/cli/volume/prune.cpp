@@ -3,22 +3,14 @@
 
 #include <algorithm>
 
-#include "cli/output.h"
 #include "cli/volume/volume.h"
 
 namespace berth::cli {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {.name = "all",
-     .shorthand = 'a',
-     .kind = Flag::Kind::boolean,
-     .usage = "Remove all unused volumes, not just anonymous ones"},
-    {.name = "filter",
-     .kind = Flag::Kind::list,
-     .usage = "Provide filter values (e.g. \"label=<label>\")",
-     .type = "filter",
-     .check = check_filter},
+    prune_all_flag("Remove all unused volumes, not just anonymous ones"),
+    prune_filter_flag("Provide filter values (e.g. \"label=<label>\")"),
     kPruneForceFlag,
 };
 
@@ -28,8 +20,7 @@ constexpr std::string_view kAll =
     "WARNING! This will remove all local volumes not used by at least one container.\n";
 
 int run(Invocation& invocation) {
-    Session& session = invocation.session;
-    std::vector<std::string> filters = prune_filters(session, invocation.flags.list("filter"));
+    std::vector<std::string> filters = prune_filters(invocation.session, invocation.flags.list("filter"));
     bool is_all = invocation.flags.boolean("all");
     if (is_all) {
         if (std::any_of(filters.begin(), filters.end(),
@@ -38,12 +29,11 @@ int run(Invocation& invocation) {
                         "conflicting options: cannot specify both --all and --filter all=1");
         filters.emplace_back("all=true");
     }
-    std::string_view warning = is_all ? kAll : kAnonymous;
-    if (!may_prune(invocation.flags, warning)) return 0;
-    json::Value report = send_prune(session, "/volumes/prune", filters);
-    print_out(deleted_text("Deleted Volumes:", report, "VolumesDeleted") +
-              reclaimed_text(client::number_at(report, "SpaceReclaimed")));
-    return 0;
+    auto text = [](const json::Value& report) {
+        return deleted_text("Deleted Volumes:", report, "VolumesDeleted") +
+               reclaimed_text(client::number_at(report, "SpaceReclaimed"));
+    };
+    return prune(invocation, is_all ? kAll : kAnonymous, "/volumes/prune", filters, text);
 }
 
 }  // namespace

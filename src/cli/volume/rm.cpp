@@ -8,18 +8,15 @@ namespace berth::cli {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {.name = "force",
-     .shorthand = 'f',
-     .kind = Flag::Kind::boolean,
-     .usage = "Force the removal of one or more volumes"},
+    {"force", 'f', Flag::Kind::boolean, "Force the removal of one or more volumes"},
 };
 
 void remove(Session& session, const std::string& name, bool is_forced) {
     client::Request request;
     request.method = "DELETE";
-    request.path = "/volumes/" + object_segment("volume", name);
+    request.path = object_path("volume", name);
     if (is_forced) request.query.emplace_back("force", "1");
-    session.run(session.engine().call(std::move(request)));
+    session.call(std::move(request));
 }
 
 int run(Invocation& invocation) {

@@ -15,9 +15,7 @@ constexpr Flag kFlags[] = {
 
 /// The only thing of a volume that can be changed: whether a swarm may use it.
 void update(Session& session, const std::string& name, const Flags& flags) {
-    client::Request request;
-    request.path = "/volumes/" + object_segment("volume", name);
-    json::Value volume = session.run(session.engine().call(std::move(request)));
+    json::Value volume = session.call({.path = object_path("volume", name)});
     const json::Value* cluster = client::find_at(volume, "ClusterVolume");
     if (!cluster || !cluster->is_object())
         throw Error(ErrorKind::invalid_argument, "can only update cluster volumes");
@@ -30,7 +28,7 @@ void update(Session& session, const std::string& name, const Flags& flags) {
     change.path = "/volumes/" + client::path_segment(client::text_at(*cluster, "ID"));
     change.query.emplace_back("version", std::to_string(client::number_at(*cluster, "Version.Index")));
     change.body = json::Object{{"Spec", std::move(spec)}};
-    session.run(session.engine().call(std::move(change)));
+    session.call(std::move(change));
 }
 
 int run(Invocation& invocation) {

@@ -29,9 +29,9 @@ LAYERS = {
     "registry": ("base sys async http spec db store", "fmt crypt"),
     # async for the client alone, see MORE: the shim has a loop of its own.  zlib: it compresses the logs it rotates.
     "shim": ("base sys spec runtime", "fmt zlib"),
-    "engine": (ALL_BELOW_ENGINE, "fmt"),
     "context": ("base sys", "fmt"),
     "build": ("base sys async http spec db store registry context", "fmt"),
+    "engine": (ALL_BELOW_ENGINE + " context build", "fmt"),
     "api": ("base async http spec engine build", "fmt"),
     "client": ("base sys async http spec", "fmt"),
     "compose": ("base sys async spec client context", "fmt yamlcpp"),

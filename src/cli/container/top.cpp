@@ -42,7 +42,7 @@ int print_once(Invocation& call) {
     request.path = object_path("container", call.args[0], "/top");
     std::vector<std::string> words(call.args.begin() + 1, call.args.end());
     if (!words.empty()) request.query = {{"ps_args", join(words, " ")}};
-    json::Value processes = call.session.run(call.session.engine().call(std::move(request)));
+    json::Value processes = call.session.call(std::move(request));
     std::vector<std::string> rows = {join(client::texts_at(processes, "Titles"), "\t")};
     for (const json::Value& process : client::list_at(processes, "Processes"))
         rows.push_back(join(client::texts_of(process), "\t"));

@@ -8,6 +8,7 @@ directories of the tests.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,8 @@ def runtime_binary() -> Path:
 
 
 def pytest_configure(config):
+    # A shell's background job ignores it, and what a test starts would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs(feature): foreign runtimes lack the feature; never skips Berth")
 
 

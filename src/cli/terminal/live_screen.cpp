@@ -45,10 +45,6 @@ std::string screen_frame(std::string_view text, WindowSize size) {
     return frame.append(kClearBelow);
 }
 
-LiveScreen::LiveScreen() {
-    print_raw(kTake);
-}
-
 LiveScreen::~LiveScreen() {
     set_back();
 }

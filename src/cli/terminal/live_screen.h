@@ -18,7 +18,7 @@ std::string screen_frame(std::string_view text, WindowSize size);
 /// Both are back as ever when this ends; the last frame stays.
 class LiveScreen {
   public:
-    LiveScreen();
+    LiveScreen() = default;
     LiveScreen(const LiveScreen&) = delete;
     LiveScreen& operator=(const LiveScreen&) = delete;
     ~LiveScreen();

@@ -21,13 +21,16 @@ namespace {
 /// Who comes before the engine is there waits for it.
 async::Task<void> pass_on(std::shared_ptr<ListenersState> state, http::Handler ListenersState::* handler,
                           http::Request& request, http::Response& response) {
+    if (!state) throw Error(ErrorKind::unavailable, "the daemon ends");
     if (!state->ready.is_set()) co_await state->ready.wait();
     co_await (state.get()->*handler)(request, response);
 }
 
-http::Handler passing_on(std::shared_ptr<ListenersState> state, http::Handler ListenersState::* handler) {
-    return [state = std::move(state), handler](http::Request& request, http::Response& response) {
-        return pass_on(state, handler, request, response);
+/// The state holds the server that holds this.
+http::Handler passing_on(const std::shared_ptr<ListenersState>& state,
+                         http::Handler ListenersState::* handler) {
+    return [state = std::weak_ptr(state), handler](http::Request& request, http::Response& response) {
+        return pass_on(state.lock(), handler, request, response);
     };
 }
 
@@ -64,7 +67,7 @@ DaemonListeners::DaemonListeners(async::Context& context, const engine::DaemonCo
 }
 
 DaemonListeners::~DaemonListeners() {
-    // The servers' handlers hold the state, which holds the servers.
+    // A request that waits holds the state, which holds the servers.
     state_->plain.reset();
     state_->tls.reset();
     state_->metrics_server.reset();

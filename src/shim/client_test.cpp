@@ -88,6 +88,17 @@ TEST_F(ClientTest, a_later_client_takes_over) {
     EXPECT_THROW((void)Client::connect(path_), Error);
 }
 
+TEST_F(ClientTest, a_container_that_dies_with_its_client) {
+    options_.dies_with_client = true;
+    Spawned shim = start_shim("sleep 1000");
+    shim.client.start();
+    Client other = Client::connect(path_);
+    EXPECT_EQ(other.state()["status"].as_string(), "running");
+    shim.client = Client(UniqueFd());
+    EXPECT_EQ(other.wait().signal, SIGKILL);
+    EXPECT_EQ(shim.process.wait().code, 0);
+}
+
 TEST_F(ClientTest, recover_cleans_up_after_a_killed_shim) {
     Spawned shim = start_shim("sleep 1000");
     pid_t init = shim.client.start();

@@ -44,10 +44,13 @@ struct ShimOptions {
     std::optional<int32_t> oom_score_adj;  ///< the shim's own
     bool no_pivot = false;
     bool no_new_keyring = false;
+    /// The end of the spawner's connection ends the container, whatever was asked for before: for build steps,
+    /// which are nobody's when their daemon is gone.
+    bool dies_with_client = false;
 };
 BOOST_DESCRIBE_STRUCT(ShimOptions, (),
                       (id, runtime_root, systemd_cgroup, rootfs, open_stdin, stdin_once, log, oom_score_adj,
-                       no_pivot, no_new_keyring))
+                       no_pivot, no_new_keyring, dies_with_client))
 
 /// Throws invalid_argument and names the member.
 ShimOptions decode_options(std::string_view json_text);

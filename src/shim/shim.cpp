@@ -134,6 +134,7 @@ void Shim::hand_over(UniqueFd handshake, bool subscribed) {
 void Shim::connection_closed(uint64_t id) {
     if (id != spawner_) return;
     spawner_ = 0;
+    if (options_.dies_with_client) return shut_down();
     if (taken_ || phase_ != Phase::created) return;
     log::warning("the process that asked for the container went away: it is removed");
     shut_down();

@@ -2,6 +2,7 @@
 #include "shim/stdio.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -117,7 +118,7 @@ void Stdio::Output::ready(uint32_t) {
 void Stdio::read(Output& output) {
     ssize_t got = sys::retry([&] { return ::read(output.fd.get(), loop_.buffer(), Loop::kBufferSize); });
     if (got > 0) {
-        if (draining_) quiet_.arm<&Stdio::end_of_drain>(loop_, kQuiet, this);
+        if (draining_) quiet_.arm<&Stdio::quiet_passed>(loop_, kQuiet, this);
         return deliver(output.stream, {loop_.buffer(), static_cast<size_t>(got)});
     }
     if (got < 0 && errno == EAGAIN) return;
@@ -163,8 +164,20 @@ void Stdio::drain() {
     update_pause();
     stdin_gone();
     if (!outputs_[0].fd && !outputs_[1].fd) return end_of_drain();
-    quiet_.arm<&Stdio::end_of_drain>(loop_, kQuiet, this);
+    quiet_.arm<&Stdio::quiet_passed>(loop_, kQuiet, this);
     longest_.arm<&Stdio::end_of_drain>(loop_, kLongestDrain, this);
+}
+
+void Stdio::quiet_passed() {
+    // The loop may have been busy for all that time, or had no processor: what waits to be read is no
+    // silence.
+    for (const Output& output : outputs_) {
+        if (!output.fd) continue;
+        pollfd unread{output.fd.get(), POLLIN, 0};
+        if (sys::retry([&] { return poll(&unread, 1, 0); }) > 0)
+            return quiet_.arm<&Stdio::quiet_passed>(loop_, kQuiet, this);
+    }
+    end_of_drain();
 }
 
 void Stdio::end_of_drain() {

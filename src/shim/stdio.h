@@ -114,6 +114,7 @@ class Stdio {
     void deliver(Stream stream, std::string_view chunk);
     void end(Output& output);
     void finish_clients();
+    void quiet_passed();
     void end_of_drain();
     void sweep();
     void update_pause();

@@ -5,12 +5,15 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <pty.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "sys/file.h"
@@ -81,6 +84,12 @@ class StdioTest : public testing::Test, protected StdioListener {
         run_until([&] { return ++turns > 20; });
     }
     void check() { loop->stop(); }
+    /// What the loop does when `fd` can be read, before anything else: longer than drain() waits for silence.
+    void keep_busy(int fd) { busy.set<&StdioTest::be_busy>(*loop, fd, EPOLLIN, this); }
+    void be_busy(uint32_t) {
+        busy.reset();
+        std::this_thread::sleep_for(200ms);
+    }
 
     void make(bool once = false, bool in = true) {
         stdio.emplace(*loop, static_cast<StdioListener&>(*this), once);
@@ -98,6 +107,7 @@ class StdioTest : public testing::Test, protected StdioListener {
     int detaches = 0;
     bool is_drained = false;
     Timer tick;
+    Watch busy;
 };
 
 TEST_F(StdioTest, output_goes_to_the_listener_and_to_each_client) {
@@ -375,6 +385,16 @@ TEST_F(StdioTest, drain_reads_what_is_left_and_ends_although_somebody_holds_the_
     EXPECT_EQ(logged[0], "last words");
     EXPECT_EQ(available(client.read.get()), "last words<end>");
     EXPECT_EQ(ended, 2);
+}
+
+TEST_F(StdioTest, drain_reads_what_waits_however_busy_the_loop_was) {
+    make();
+    UniqueFd event(eventfd(1, EFD_CLOEXEC));
+    keep_busy(event.get());
+    stdio->drain();
+    say(1, "late");
+    run_until([&] { return is_drained; });
+    EXPECT_EQ(logged[0], "late");
 }
 
 TEST_F(StdioTest, drain_after_the_streams_ended_is_immediate) {

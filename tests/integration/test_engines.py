@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """podman and dockerd run containers with the runtime, unaware that it is not theirs."""
 
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -289,8 +290,11 @@ def test_docker_updates_limits(docker):
 
 def test_docker_reports_an_out_of_memory_kill(docker):
     host.require_controller("memory")
-    name = docker.start(*oci.probe_argv(f"hog {200 * MiB}"),
+    # dockerd learns of it where it watches already: after the start.
+    words = shlex.join(oci.probe_argv(f"hog {200 * MiB}"))
+    name = docker.start("/bin/sh", "-c", f"while [ ! -e /go ]; do sleep 0.02; done; exec {words}",
                         flags=["--memory", "24m", "--memory-swap", "24m"])
+    docker.cmd("exec", name, "touch", "/go")
     docker.cmd("wait", name)
     assert docker.inspect(name, "{{.State.OOMKilled}} {{.State.ExitCode}}") == "true 137"
     docker.cmd("rm", name)

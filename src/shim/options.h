@@ -44,8 +44,8 @@ struct ShimOptions {
     std::optional<int32_t> oom_score_adj;  ///< the shim's own
     bool no_pivot = false;
     bool no_new_keyring = false;
-    /// The end of the spawner's connection ends the container, whatever was asked for before: for build steps,
-    /// which are nobody's when their daemon is gone.
+    /// The end of the spawner's connection ends the container, whatever was asked for before: for build
+    /// steps, which are nobody's when their daemon is gone.
     bool dies_with_client = false;
 };
 BOOST_DESCRIBE_STRUCT(ShimOptions, (),

@@ -160,18 +160,17 @@ void Session::run_until_signal(async::Task<void> task) {
     };
     auto outcome = std::make_shared<Outcome>();
     auto number = std::make_shared<int>(0);
-    auto cancel = std::make_shared<std::function<void()>>();
     async::Context& context = loop();
-    // First: the task may come as far as its output before it ever waits, and people answer to that.
+    std::function<void()> cancel =
+        context.spawn_cancellable(std::move(task), [&context, outcome](std::exception_ptr failure) {
+            outcome->ended = true;
+            outcome->failure = std::move(failure);
+            context.stop();
+        });
     std::function<void()> forget =
         context.spawn_cancellable(wait_for_signal(number), [number, outcome, cancel](std::exception_ptr) {
-            if (*number != 0 && !outcome->ended) (*cancel)();
+            if (*number != 0 && !outcome->ended) cancel();
         });
-    *cancel = context.spawn_cancellable(std::move(task), [&context, outcome](std::exception_ptr failure) {
-        outcome->ended = true;
-        outcome->failure = std::move(failure);
-        context.stop();
-    });
     context.run();
     forget();
     if (*number != 0) throw Interrupted{*number};

@@ -39,8 +39,10 @@ class View(Terminal):
         return self.until_seen(lambda _: next((frame for frame in self.frames() if condition(frame)), None))
 
     def interrupt(self) -> int:
+        """The status as a shell tells it: of a signal that came before the program listened to it, the same."""
         self.type(b"\x03")
-        return self.wait()
+        status = self.wait()
+        return status if status >= 0 else 128 - status
 
 
 def test_the_view_is_drawn_in_place(engine, sides):

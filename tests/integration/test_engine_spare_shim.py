@@ -15,7 +15,14 @@ def waiting(daemon) -> list[int]:
     """Children of the daemon that are shims without a container."""
     children = Path(f"/proc/{daemon.pid}/task").glob("*/children")
     pids = [int(pid) for file in children for pid in file.read_text().split()]
-    return [pid for pid in pids if b"run\0--------" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in pids if b"run\0--------" in command_of(pid)]
+
+
+def command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return b""
 
 
 def one_waiting(daemon) -> int:
